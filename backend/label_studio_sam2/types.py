@@ -1,0 +1,120 @@
+"""The values that both halves speak: pixels of the upright image, nothing of the wire, nothing of torch.
+
+Axes: points and boxes are (x, y); arrays are (row, column), that is (H, W). The origin is the top-left corner
+of the top-left pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+"""(H, W, 3) RGB."""
+
+Bitmap = NDArray[np.bool_]
+"""(H, W), True where the object is."""
+
+
+class Size(NamedTuple):
+    """Height and width in pixels."""
+
+    height: int
+    width: int
+
+
+class Box(NamedTuple):
+    """An upright box in pixels; x1 and y1 are exclusive."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+class Point(NamedTuple):
+    """A click in pixels; a negative one says "not this"."""
+
+    x: float
+    y: float
+    positive: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What one object is asked for with. Hashable, so that it can be the key of what was decoded from it.
+
+    `points` are in the order they were clicked. `mask` is a mask of the object from elsewhere (only over the API
+    and from video keyframes), as COCO RLE counts would be too slow to hash: packed bits, see `PackedMask`.
+    """
+
+    points: tuple[Point, ...] = ()
+    box: Box | None = None
+    mask: PackedMask | None = None
+
+    def __post_init__(self) -> None:
+        if not self.points and self.box is None and self.mask is None:
+            raise ValueError("a prompt needs at least a point, a box or a mask")
+
+    @property
+    def ambiguous(self) -> bool:
+        """One positive click alone can mean the whole, the part or the subpart (Segment Anything, section 3)."""
+        return len(self.points) == 1 and self.box is None and self.mask is None
+
+    @property
+    def previous(self) -> Prompt | None:
+        """The prompt that this one extends by a click, or None where it is the first of its kind."""
+        if not self.points or (len(self.points) == 1 and self.box is None and self.mask is None):
+            return None
+        return Prompt(self.points[:-1], self.box, self.mask)
+
+
+@dataclass(frozen=True, slots=True)
+class PackedMask:
+    """A bitmap as a hashable value: its size and its rows of bits as `numpy.packbits` writes them."""
+
+    size: Size
+    bits: bytes
+
+    @classmethod
+    def of(cls, bitmap: Bitmap) -> PackedMask:
+        return cls(Size(*bitmap.shape), np.packbits(bitmap, axis=None).tobytes())
+
+    def bitmap(self) -> Bitmap:
+        flat = np.unpackbits(np.frombuffer(self.bits, np.uint8), count=self.size.height * self.size.width)
+        return flat.reshape(self.size).astype(np.bool_)
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """An object's mask at the picture's own size, and the model's own estimate of its IoU with the truth (0 to 1)."""
+
+    bitmap: Bitmap
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture by the hash of its file's bytes; `load` decodes it (RGB, upright) only when it has to be encoded."""
+
+    digest: str
+    load: Callable[[], Pixels]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameMask:
+    """One object on one frame of a video. `frame` counts the source's frames from 0 in presentation order.
+
+    `present` is the object score's verdict; where it is False the bitmap is empty. `score` is the probability
+    that the object is visible (0 to 1).
+    """
+
+    frame: int
+    object_id: str
+    bitmap: Bitmap
+    present: bool
+    score: float
