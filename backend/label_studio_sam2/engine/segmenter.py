@@ -1,0 +1,163 @@
+"""What the use cases ask of the engine: masks for prompts on a picture, with the embedding cache on the one seam.
+
+Results are pure functions of (picture, prompt, model version): a prompt of several clicks is decoded with the
+logits of the prompt that it extends, which are looked up or decoded again, never taken from whoever clicked last.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from contextvars import copy_context
+from threading import Lock
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import torch
+
+from label_studio_sam2.engine import image
+from label_studio_sam2.engine.cache import EmbeddingCache, Source, embedding_key
+from label_studio_sam2.engine.embedding import Embedding
+from label_studio_sam2.engine.image import Decoded
+from label_studio_sam2.engine.lane import Lane, Priority
+from label_studio_sam2.engine.model import Model
+from label_studio_sam2.timing import stage
+from label_studio_sam2.types import Mask, Picture, Prompt, Size
+
+REMEMBERED_PROMPTS = 512
+"""Decoded prompts kept for the clicks that extend them: 256 KiB each at 1024 px."""
+
+FED_BACK = 16
+"""Clicks whose logits are fed on one after the other; a longer prompt continues from its first sixteen."""
+
+T = TypeVar("T")
+
+
+class Embedded(NamedTuple):
+    """A picture's embedding, by the picture's digest, and where it came from."""
+
+    digest: str
+    embedding: Embedding
+    source: Source
+
+    @property
+    def size(self) -> Size:
+        """Of the upright picture."""
+        return self.embedding.size
+
+
+class Segmenter:
+    """One model on one device, its lane and its cache. Safe to share between threads."""
+
+    def __init__(
+        self,
+        model: Model,
+        cache: EmbeddingCache,
+        lane: Lane,
+        *,
+        autocast: torch.dtype | None = None,
+        store: type[np.floating[Any]] = np.float16,
+    ) -> None:
+        self.model = model
+        self.cache = cache
+        self.lane = lane
+        self._autocast = autocast
+        self._store = store
+        self._remembered = Remembered(REMEMBERED_PROMPTS)
+
+    def embed(self, picture: Picture, priority: Priority = Priority.CLICK_ENCODE) -> Embedded:
+        """The picture's embedding, from the cache or encoded with this priority."""
+        key = embedding_key(picture.digest, self.model.fingerprint)
+
+        def encode() -> Embedding:
+            with stage("load"):
+                pixels = picture.load()
+            with stage("encode"):
+                return self._run(
+                    priority, lambda: image.encode(self.model, pixels, self._autocast, self._store), key=key
+                )
+
+        with stage("embedding"):
+            self.lane.boost(key, priority)
+            return Embedded(picture.digest, *self.cache.get_or_encode(key, encode))
+
+    def segment(
+        self,
+        embedded: Embedded,
+        prompts: Sequence[Prompt],
+        *,
+        model: Model | None = None,
+        candidates: int = 1,
+        supersedes: Hashable | None = None,
+    ) -> list[list[Mask]]:
+        """For each prompt its masks, the best first: one, or up to `candidates` for a single ambiguous click.
+
+        `model` is a tuned version of this segmenter's model. `supersedes` names whose click this is: a newer one of
+        the same name makes an older waiting one moot, which then raises Superseded.
+        """
+        chosen = model or self.model
+        with stage("decode"):
+            decoded = self._run(
+                Priority.CLICK_DECODE,
+                lambda: [self._decode(chosen, embedded, prompt) for prompt in prompts],
+                supersede=supersedes,
+            )
+        with stage("upsample"):
+            return [_masks(answer, embedded.size, candidates) for answer in decoded]
+
+    def close(self) -> None:
+        """Finishes what runs on the device; what comes later is refused."""
+        self.lane.close()
+        self.cache.close()
+
+    def _decode(self, model: Model, embedded: Embedded, prompt: Prompt) -> Decoded:
+        key = (model.version, embedded.digest, prompt)
+        remembered = self._remembered.get(key)
+        if remembered is None:
+            extended = _extended(prompt)
+            previous = None if extended is None else self._decode(model, embedded, extended).logits[0]
+            remembered = image.decode(model, embedded.embedding, prompt, previous)
+            self._remembered.put(key, remembered)
+        return remembered
+
+    def _run(
+        self, priority: Priority, work: Callable[[], T], *, supersede: Hashable | None = None, key: Hashable | None = None
+    ) -> T:
+        context = copy_context()  # so that the stages timed on the lane's thread reach this request
+        return self.lane.run(priority, lambda: context.run(work), supersede=supersede, key=key)
+
+
+def _extended(prompt: Prompt) -> Prompt | None:
+    """The prompt whose logits this one is decoded with."""
+    if len(prompt.points) > FED_BACK:
+        return Prompt(prompt.points[:FED_BACK], prompt.box, prompt.mask)
+    return prompt.previous
+
+
+def _masks(decoded: Decoded, size: Size, candidates: int) -> list[Mask]:
+    return [
+        Mask(image.upsample(logits, size), float(score))
+        for logits, score in zip(decoded.logits[:candidates], decoded.scores, strict=False)
+    ]
+
+
+class Remembered:
+    """The last decoded prompts by (version, picture, prompt), the least recently used forgotten first."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._entries: OrderedDict[Hashable, Decoded] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: Hashable) -> Decoded | None:
+        with self._lock:
+            if key in self._entries:
+                self._entries.move_to_end(key)
+            return self._entries.get(key)
+
+    def put(self, key: Hashable, decoded: Decoded) -> None:
+        with self._lock:
+            self._entries[key] = decoded
+            self._entries.move_to_end(key)
+            while len(self._entries) > self._capacity:
+                self._entries.popitem(last=False)
