@@ -6,6 +6,8 @@
     │   ├── PromptError             a region can't be read as a prompt
     │   └── UnknownJob 404          no such job, or forgotten since
     ├── Unauthorized 401
+    ├── LabelStudioError 502        Label Studio's API can't be reached, refuses the key, or refuses the call
+    ├── Superseded 409              a newer click of the same annotator on the same label took this one's place
     ├── TooLarge 413                more pixels, bytes or vertices than the settings allow
     ├── MediaError 502              the picture or video of a task
     │   ├── MediaUnavailable        it can't be fetched: network, 404, wrong or missing key
@@ -52,6 +54,14 @@ class UnknownJob(RequestError):
 
 class Unauthorized(ServiceError):
     status = 401
+
+
+class LabelStudioError(ServiceError):
+    status = 502
+
+
+class Superseded(ServiceError):
+    status = 409
 
 
 class TooLarge(ServiceError):
