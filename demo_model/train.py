@@ -1,0 +1,167 @@
+"""Train the demo model: `python -m demo_model.train --run DIR`, on the CPU or a GPU, resumable at any time."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from demo_model.clip_training import clip_step
+from demo_model.checkpoints import Progress, Run
+from demo_model.feed import Source, batches
+from demo_model.image_training import Outcome, image_step
+from demo_model.initialisation import initialise
+from demo_model.model import build, set_image_size
+
+_BETAS = (0.9, 0.98)
+_WEIGHT_DECAY = 0.05
+_LARGEST_GRADIENT = 1.0
+_AVERAGE_DECAY = 0.998
+_WARM_UP_STEPS = 200
+_LOG_EVERY = 20
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the curriculum. The learning rate moves geometrically from its first to its last value."""
+
+    name: str
+    steps: int
+    rates: tuple[float, float]
+    images: Source
+    clips: Source | None = None  # every second step, if there are any
+
+
+STAGES = (
+    Stage("images at 128", 1500, (1e-3, 6e-4), Source(size=128, batch=16, frames=1, plain_share=0.5)),
+    Stage("images at 256", 300, (6e-4, 6e-4), Source(size=256, batch=8, frames=1, plain_share=0.5)),
+    Stage(
+        "images at 256, clips at 128",
+        2400,
+        (6e-4, 6e-4),
+        Source(size=256, batch=6, frames=1, plain_share=0.5),
+        Source(size=128, batch=4, frames=8, plain_share=0.6),
+    ),
+)
+
+
+def new_run(device: torch.device, seed: int) -> Run:
+    """A run that has not begun."""
+    torch.manual_seed(seed)
+    model = build(STAGES[0].images.size)
+    initialise(model)
+    model.to(device).train()
+    layout_head = nn.Conv2d(model.hidden_dim, 6, 1).to(device)
+    parameters = [*model.parameters(), *layout_head.parameters()]
+    optimiser = torch.optim.AdamW(parameters, lr=0.0, betas=_BETAS, weight_decay=_WEIGHT_DECAY, fused=True)
+    average = {name: weight.clone() for name, weight in model.state_dict().items()}
+    return Run(model, layout_head, average, optimiser, Progress())
+
+
+def learning_rate(stage: Stage, progress: Progress) -> float:
+    """The rate at a step of a stage."""
+    first, last = stage.rates
+    warm_up = min(1.0, (progress.total_steps + 1) / _WARM_UP_STEPS)
+    return float(warm_up * first * (last / first) ** (progress.step / stage.steps))
+
+
+def outcomes(run: Run, stage: Stage, device: torch.device) -> Iterator[Outcome]:
+    """The losses of a stage, step by step."""
+    scenes = batches(stage.images, run.progress.pictures)
+    clips = batches(stage.clips, run.progress.pictures) if stage.clips else None
+    while True:
+        if stage.clips and clips and run.progress.step % 2:
+            set_image_size(run.model, stage.clips.size)
+            images, labels = next(clips)
+            yield clip_step(run.model, images.to(device), labels.to(device))
+        else:
+            set_image_size(run.model, stage.images.size)
+            images, labels = next(scenes)
+            yield image_step(run.model, run.layout_head, images.to(device), labels.to(device))
+
+
+def train_stage(run: Run, stage: Stage, device: torch.device) -> Iterator[dict[str, float]]:
+    """Take the remaining steps of a stage; yields each step's figures."""
+    steps = outcomes(run, stage, device)
+    parameters = [p for group in run.optimiser.param_groups for p in group["params"]]
+    while run.progress.step < stage.steps:
+        rate = learning_rate(stage, run.progress)
+        for group in run.optimiser.param_groups:
+            group["lr"] = rate
+        outcome = next(steps)
+        run.optimiser.zero_grad()
+        outcome.loss.backward()
+        norm = nn.utils.clip_grad_norm_(parameters, _LARGEST_GRADIENT)
+        run.optimiser.step()
+        run.progress = run.progress.after_step(stage.images.batch)
+        run.update_average(_AVERAGE_DECAY)
+        yield outcome.figures | {"rate": rate, "gradient": float(norm)}
+
+
+def train(directory: Path, device: torch.device, seed: int, save_every: float) -> None:
+    """Train to the end of the last stage, from the directory's last state if there is one."""
+    directory.mkdir(parents=True, exist_ok=True)
+    state = directory / "run.pt"
+    run = new_run(device, seed)
+    if state.exists():
+        run.load(state, device)
+    torch.manual_seed(seed + run.progress.total_steps)
+    saved = time.monotonic()
+    while run.progress.stage < len(STAGES):
+        log = Log(directory / "log.jsonl")
+        for figures in train_stage(run, STAGES[run.progress.stage], device):
+            log.add(run.progress, figures)
+            if time.monotonic() - saved > save_every:
+                run.save(state)
+                saved = time.monotonic()
+        run.progress = run.progress.after_stage()
+        run.save(state)
+
+
+class Log:
+    """Figures averaged over some steps, a JSON object a line."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._sums: dict[str, list[float]] = {}
+        self._steps = 0
+        self._began = time.monotonic()
+
+    def add(self, progress: Progress, figures: dict[str, float]) -> None:
+        """Count a step; write a line when enough have come together."""
+        self._steps += 1
+        for name, value in figures.items():
+            self._sums.setdefault(name, []).append(value)
+        if self._steps == _LOG_EVERY:
+            self._write(progress)
+
+    def _write(self, progress: Progress) -> None:
+        seconds = (time.monotonic() - self._began) / self._steps
+        means = {name: round(sum(values) / len(values), 4) for name, values in self._sums.items()}
+        line = asdict(progress) | {"seconds_a_step": round(seconds, 3)} | means
+        with self._path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        self._sums, self._steps, self._began = {}, 0, time.monotonic()
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m demo_model.train", description=__doc__)
+    parser.add_argument("--run", type=Path, required=True, help="directory of the run; an earlier one is continued")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--seed", type=int, default=0, help="of the initial weights and prompts")
+    parser.add_argument("--threads", type=int, default=1, help="of torch on the CPU")
+    parser.add_argument("--save-every", type=float, default=120, help="seconds")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    train(options.run, torch.device(options.device), options.seed, options.save_every)
+
+
+if __name__ == "__main__":
+    main()
