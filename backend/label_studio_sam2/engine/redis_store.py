@@ -152,12 +152,12 @@ class RedisStore:
         while True:
             try:
                 write = self._writes.get(timeout=min(PULSE_SECONDS, self._lock_seconds / 3))
-            except Empty:
-                self._link.revive()
-            else:
                 if write is None:
                     return
                 self._write(*write)
+            except Empty:
+                pass
+            self._link.revive()
             self._renew()
 
     def _write(self, key: EmbeddingKey, embedding: Embedding) -> None:
