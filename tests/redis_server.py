@@ -53,7 +53,7 @@ class RedisServer:
 
 @contextmanager
 def running(*options: str) -> Iterator[RedisServer]:
-    """A server with these options; its folder has a short name, since a socket's path is limited to 107 bytes."""
+    """A server with these options; its folder has a short name: a socket's path has at most 107 bytes."""
     with TemporaryDirectory(prefix="redis-") as folder:
         server = RedisServer(Path(folder), options)
         server.start()

@@ -22,6 +22,9 @@ REMEMBERED = 200
 Result = Mapping[str, Any]
 """What a job has to say at its end: small, and ready for JSON."""
 
+Work = Callable[["Job"], Result | None]
+"""Is given its job, looks at `cancelled` now and then, and reports `progress`."""
+
 
 class State(StrEnum):
     QUEUED = "queued"
@@ -38,7 +41,6 @@ class Job:
 
     kind: str
     key: Hashable
-    work: Callable[[Job], Result | None] = field(repr=False)
     title: str = ""
     id: str = field(default_factory=lambda: uuid4().hex[:12])
     state: State = State.QUEUED
@@ -96,6 +98,7 @@ class Jobs:
     def __init__(self, *, workers: int = WORKERS, one_at_a_time: Collection[str] = ()) -> None:
         self._one_at_a_time = frozenset(one_at_a_time)
         self._jobs: dict[str, Job] = {}
+        self._queued: dict[str, Work] = {}
         self._changed = Condition()
         self._closed = False
         self._threads = [Thread(target=self._run, name=f"jobs-{n}", daemon=True) for n in range(workers)]
@@ -106,7 +109,7 @@ class Jobs:
         self,
         kind: str,
         key: Hashable,
-        work: Callable[[Job], Result | None],
+        work: Work,
         *,
         title: str = "",
         replace: bool = False,
@@ -122,10 +125,10 @@ class Jobs:
                 if not replace and not older.cancelled:
                     return older
                 self._cancel(older)
-            if sum(job.state is State.QUEUED for job in self._jobs.values()) >= QUEUED:
+            if len(self._queued) >= QUEUED:
                 raise Busy(f"{QUEUED} jobs are waiting already. Wait for some of them, or cancel them.")
-            job = Job(kind, key, work, title)
-            self._jobs[job.id] = job
+            job = Job(kind, key, title)
+            self._jobs[job.id], self._queued[job.id] = job, work
             self._changed.notify_all()
             return job
 
@@ -163,30 +166,33 @@ class Jobs:
 
     def _cancel(self, job: Job) -> None:
         job._cancelled.set()
-        if job.state is State.QUEUED:
+        if self._queued.pop(job.id, None) is not None:
             self._end(job, State.CANCELLED)
 
     def _run(self) -> None:
-        while (job := self._next()) is not None:
-            state, message, result = _carry_out(job)
+        while (taken := self._next()) is not None:
+            job = taken[0]
+            state, message, result = _carry_out(*taken)
+            del taken  # the work may hold a video's worth of memory
             with self._changed:
                 job.message, job.result = message or job.message, result
                 self._end(job, state)
                 self._changed.notify_all()
 
-    def _next(self) -> Job | None:
+    def _next(self) -> tuple[Job, Work] | None:
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._runnable() is not None)
             job = None if self._closed else self._runnable()
-            if job is not None:
-                job.state, job.started = State.RUNNING, datetime.now(UTC)
-            return job
+            if job is None:
+                return None
+            job.state, job.started = State.RUNNING, datetime.now(UTC)
+            return job, self._queued.pop(job.id)
 
     def _runnable(self) -> Job | None:
         running = [job for job in self._jobs.values() if job.state is State.RUNNING]
         keys = {job.key for job in running}
         kinds = {job.kind for job in running} & self._one_at_a_time
-        queued = (job for job in self._jobs.values() if job.state is State.QUEUED)
+        queued = (self._jobs[job_id] for job_id in self._queued)
         return next((job for job in queued if job.key not in keys and job.kind not in kinds), None)
 
     def _end(self, job: Job, state: State) -> None:
@@ -197,10 +203,10 @@ class Jobs:
             del self._jobs[job_id]
 
 
-def _carry_out(job: Job) -> tuple[State, str, Result | None]:
+def _carry_out(job: Job, work: Work) -> tuple[State, str, Result | None]:
     """The state that the work ends in, a sentence where it failed, and its result."""
     try:
-        result = job.work(job)
+        result = work(job)
     except Exception as error:  # nobody waits for a job: what goes wrong is kept for whoever asks
         if job.cancelled:
             return State.CANCELLED, "", None

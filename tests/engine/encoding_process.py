@@ -1,7 +1,8 @@
-"""Asks the cache for one picture, as another replica does: `python encoding_process.py REDIS_URL LOCK_SECONDS`.
+"""Asks the cache for one picture, as another replica does: `python encoding_process.py REDIS_URL
+LOCK_SECONDS`.
 
-Prints "encoding" when it is asked to encode, goes on at the next line of its input, and prints where the embedding
-came from and its sum.
+Prints "encoding" when it is asked to encode, goes on at the next line of its input, and prints where the
+embedding came from and its sum.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-
 from label_studio_sam2.engine.cache import EmbeddingCache, embedding_key
 from label_studio_sam2.engine.embedding import Embedding
 from label_studio_sam2.engine.redis_store import RedisStore

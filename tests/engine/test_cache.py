@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-
 from label_studio_sam2.engine.cache import EmbeddingCache, Source, embedding_key
 from label_studio_sam2.engine.embedding import Embedding
 from label_studio_sam2.errors import MediaUnreadable
 from label_studio_sam2.types import Size
+
 from tests.eventually import eventually
 
 KEY = embedding_key("picture", "model")

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_strategies
-
 from label_studio_sam2.engine.embedding import MAGIC, PREFIX, VERSION, Embedding, from_bytes, to_bytes
 from label_studio_sam2.types import Size
 

@@ -12,13 +12,13 @@ from threading import Thread
 
 import numpy as np
 import pytest
-
 from label_studio_sam2.engine.cache import EmbeddingCache, Source, embedding_key
 from label_studio_sam2.engine.embedding import MAGIC, PREFIX, VERSION, Embedding, to_bytes
 from label_studio_sam2.engine.redis_link import RedisLink
 from label_studio_sam2.engine.redis_store import RedisStore
 from label_studio_sam2.errors import MediaUnreadable
 from label_studio_sam2.types import Size
+
 from tests.eventually import eventually
 from tests.redis_server import RedisServer, running
 
@@ -281,16 +281,15 @@ def test_a_silent_redis_fails_no_request(caplog: pytest.LogCaptureFixture) -> No
 
 
 def test_a_full_redis_is_a_miss_and_says_once_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
-    with running("--maxmemory", "1mb", "--maxmemory-policy", "noeviction") as server:
-        with replica(server.url) as cache, server.client() as client:
-            client.config_set("maxmemory", 1)
-            for picture in "abc":
-                answer = cache.get_or_encode(embedding_key(picture, "model"), lambda: EMBEDDING)
-                assert answer == (EMBEDDING, Source.ENCODED)
-            assert cache.store is not None
-            trouble = cache.store.ping()
-            assert trouble is not None
-            assert "maxmemory-policy allkeys-lru" in trouble
+    full = running("--maxmemory", "1", "--maxmemory-policy", "noeviction")
+    with full as server, replica(server.url) as cache:
+        for picture in "abc":
+            answer = cache.get_or_encode(embedding_key(picture, "model"), lambda: EMBEDDING)
+            assert answer == (EMBEDDING, Source.ENCODED)
+        assert cache.store is not None
+        trouble = cache.store.ping()
+    assert trouble is not None
+    assert "maxmemory-policy allkeys-lru" in trouble
     assert 1 <= len(caplog.records) <= 2  # it refuses the lock, and what was to be stored
 
 
