@@ -44,7 +44,9 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
         finally:
             await to_thread.run_sync(service.close)
 
-    app = FastAPI(title="label-studio-sam2", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="label-studio-sam2", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
+    )
     app.add_middleware(
         Requests,
         user=settings.basic_auth_user,
@@ -98,7 +100,9 @@ def _add_wire(app: FastAPI, service: Service) -> None:
 
     @app.post("/predict")
     async def predict_(request: Request) -> Response:
-        return await in_thread(request, lambda body: predict(PredictRequest.model_validate(_loads(body)), service))
+        return await in_thread(
+            request, lambda body: predict(PredictRequest.model_validate(_loads(body)), service)
+        )
 
     @app.post("/webhook")
     async def webhook(request: Request) -> Response:

@@ -10,7 +10,7 @@ import orjson
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
-STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
 
 class JsonLines(logging.Formatter):

@@ -20,7 +20,11 @@ class Metrics:
     def __init__(self, gauges: Callable[[], Gauges]) -> None:
         self.registry = CollectorRegistry()
         self.stages = Histogram(
-            "sam2_stage_seconds", "Time in each stage of a request", ["stage"], buckets=SECONDS, registry=self.registry
+            "sam2_stage_seconds",
+            "Time in each stage of a request",
+            ["stage"],
+            buckets=SECONDS,
+            registry=self.registry,
         )
         self.requests = Counter(
             "sam2_requests", "Requests answered", ["route", "status"], registry=self.registry

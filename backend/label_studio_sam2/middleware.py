@@ -90,8 +90,14 @@ def _header(scope: Scope, name: bytes) -> str:
 
 async def _unauthorized(send: Send) -> None:
     body = orjson.dumps(
-        {"detail": "Send the user and password that BASIC_AUTH_USER and BASIC_AUTH_PASS name.", "error": "Unauthorized"}
+        {
+            "detail": "Send the user and password that BASIC_AUTH_USER and BASIC_AUTH_PASS name.",
+            "error": "Unauthorized",
+        }
     )
-    headers = [(b"content-type", b"application/json"), (b"www-authenticate", b'Basic realm="label-studio-sam2"')]
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"www-authenticate", b'Basic realm="label-studio-sam2"'),
+    ]
     await send({"type": "http.response.start", "status": 401, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -41,6 +41,10 @@ class Problems:
         """By project id ("" where a request named none), newest last."""
         with self._lock:
             return {
-                str(project or ""): {"error": t.error, "detail": t.detail, "at": t.at.isoformat(timespec="seconds")}
+                str(project or ""): {
+                    "error": t.error,
+                    "detail": t.detail,
+                    "at": t.at.isoformat(timespec="seconds"),
+                }
                 for project, t in self._last.items()
             }

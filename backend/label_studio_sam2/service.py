@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 from label_studio_sam2 import __version__
@@ -10,6 +12,7 @@ from label_studio_sam2.engine.segmenter import Segmenter
 from label_studio_sam2.errors import NotReady
 from label_studio_sam2.jobs import Jobs
 from label_studio_sam2.labelstudio import labeling_config
+from label_studio_sam2.labelstudio.client import LabelStudioClient
 from label_studio_sam2.labelstudio.media import MediaStore
 from label_studio_sam2.labelstudio.protocol import SetupRequest, WebhookEvent
 from label_studio_sam2.metrics import Gauges, Metrics
@@ -17,6 +20,9 @@ from label_studio_sam2.problems import Problems
 from label_studio_sam2.settings import Settings
 
 MODEL_CLASS = "SAM2"
+
+MEDIA_FOLDER = Path(gettempdir()) / "label-studio-sam2-media"
+"""Shared by the processes of one machine; bounded by the media store, and lost without harm."""
 
 
 class Service:
@@ -27,7 +33,12 @@ class Service:
         self.metrics = Metrics(self._gauges)
         self.problems = Problems()
         self.jobs = Jobs()
-        self.media = MediaStore.of(settings)
+        self.media = MediaStore(
+            MEDIA_FOLDER,
+            LabelStudioClient(settings.label_studio_url, settings.label_studio_api_key.get_secret_value()),
+            allowed_hosts=settings.media_allowed_hosts,
+            max_bytes=settings.max_media_mb << 20,
+        )
         self._opening: Opening | None = None
 
     def open(self) -> None:
@@ -39,7 +50,6 @@ class Service:
         self.jobs.close()
         if self._opening is not None:
             self._opening.close()
-        self.media.close()
 
     def segmenter(self) -> Segmenter:
         """The open engine. Raises NotReady with the reason, without waiting."""
@@ -52,16 +62,24 @@ class Service:
         try:
             return self.segmenter().model.version
         except NotReady:
-            return self.settings.model
+            return Path(self.settings.model).stem
 
     def health(self) -> dict[str, Any]:
         """Label Studio reads it within a second and wants JSON."""
-        return {"status": "UP", "model_class": MODEL_CLASS, "model_version": self.model_version(), "version": __version__}
+        return {
+            "status": "UP",
+            "model_class": MODEL_CLASS,
+            "model_version": self.model_version(),
+            "version": __version__,
+        }
 
     def setup(self, request: SetupRequest) -> dict[str, Any]:
         """Remembers what is wrong with the label config; never waits for the model (Label Studio gives 3 seconds)."""
-        self.media.learn_alias(request.hostname)
-        errors = [problem for problem in labeling_config.lint(request.label_config) if problem.severity == "error"]
+        if request.hostname:
+            self.media.recognise(request.hostname)
+        errors = [
+            problem for problem in labeling_config.lint(request.label_config) if problem.severity == "error"
+        ]
         if errors:
             self.problems.record(request.project_id, "LabelConfigError", errors[0].sentence)
         return {"model_version": self.model_version()}
@@ -84,8 +102,8 @@ class Service:
             live |= {
                 "ready": True,
                 "device": str(segmenter.model.device),
-                "cache": segmenter.cache.stats(),
-                "queue": segmenter.lane.waiting(),
+                "cache": _cache(segmenter),
+                "queue": _queue(segmenter),
             }
         return (
             self.health()
@@ -101,7 +119,22 @@ class Service:
             return {"ready": {"": 0}}
         return {
             "ready": {"": 1},
-            "queue": segmenter.lane.waiting(),
-            "cache": segmenter.cache.stats(),
-            "device_memory_bytes": segmenter.memory(),
+            "queue": _queue(segmenter),
+            "embedding_cache": _cache(segmenter),
+            "device_memory_bytes": {"": segmenter.device_memory()},
         }
+
+
+def _queue(segmenter: Segmenter) -> dict[str, float]:
+    return {priority.name.lower(): waiting for priority, waiting in segmenter.lane.waiting().items()}
+
+
+def _cache(segmenter: Segmenter) -> dict[str, float]:
+    stats = segmenter.cache.stats()
+    return {
+        **{source.value: answers for source, answers in stats.answers.items()},
+        "entries": stats.entries,
+        "bytes": stats.nbytes,
+        "evictions": stats.evictions,
+        "joined": stats.joined,
+    }

@@ -1,4 +1,4 @@
-"""The time that a request spends in each stage, measured where the work is done, reported where the request ends."""
+"""The time that a request spends in each stage: measured where the work is done, reported where it ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ _stages: ContextVar[dict[str, float] | None] = ContextVar("stages", default=None
 @contextmanager
 def collecting() -> Iterator[dict[str, float]]:
     """Seconds by stage of everything that runs inside, in this thread or in a copy of its context."""
-    token = _stages.set(stages := {})
+    stages: dict[str, float] = {}
+    token = _stages.set(stages)
     try:
         yield stages
     finally:

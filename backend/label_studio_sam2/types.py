@@ -48,8 +48,8 @@ class Point(NamedTuple):
 class Prompt:
     """What one object is asked for with. Hashable, so that it can be the key of what was decoded from it.
 
-    `points` are in the order they were clicked. `mask` is a mask of the object from elsewhere (only over the API
-    and from video keyframes), as COCO RLE counts would be too slow to hash: packed bits, see `PackedMask`.
+    `points` are in the order they were clicked. `mask` is a mask of the object from elsewhere: given over the
+    API, or standing in a video's keyframe.
     """
 
     points: tuple[Point, ...] = ()
@@ -62,7 +62,7 @@ class Prompt:
 
     @property
     def ambiguous(self) -> bool:
-        """One positive click alone can mean the whole, the part or the subpart (Segment Anything, section 3)."""
+        """One click alone can mean the whole, the part or the subpart (Segment Anything, section 3)."""
         return len(self.points) == 1 and self.box is None and self.mask is None
 
     @property
@@ -91,7 +91,7 @@ class PackedMask:
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """An object's mask at the picture's own size, and the model's own estimate of its IoU with the truth (0 to 1)."""
+    """An object's mask at the picture's own size; `score` is the model's estimate of its IoU (0 to 1)."""
 
     bitmap: Bitmap
     score: float
@@ -99,7 +99,7 @@ class Mask:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture by the hash of its file's bytes; `load` decodes it (RGB, upright) only when it has to be encoded."""
+    """A picture by the hash of its file's bytes; `load` decodes it only when it has to be encoded."""
 
     digest: str
     load: Callable[[], Pixels]

@@ -127,7 +127,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001  a foreign file shows as an exception of any kind, deep in a parser
+    except Exception as error:
         reason = str(error).partition("\n")[0][:120]
         raise CheckpointError(
             f"{path} can't be read as a checkpoint ({reason}). Set MODEL to a SAM 2 or 2.1 checkpoint file."
@@ -181,7 +181,10 @@ def _config(package: str, file: str) -> DictConfig:
 
 def _load_strictly(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     expected = network.state_dict()
-    for what, keys in (("lacks", expected.keys() - state.keys()), ("has in excess", state.keys() - expected.keys())):
+    for what, keys in (
+        ("lacks", expected.keys() - state.keys()),
+        ("has in excess", state.keys() - expected.keys()),
+    ):
         if keys:
             raise CheckpointError(
                 f"The checkpoint doesn't fit its architecture: it {what} {len(keys)} tensors, first {min(keys)}. "

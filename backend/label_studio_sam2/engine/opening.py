@@ -15,7 +15,7 @@ from label_studio_sam2.engine.lane import Lane
 from label_studio_sam2.engine.model import load
 from label_studio_sam2.engine.redis_store import RedisStore
 from label_studio_sam2.engine.segmenter import Segmenter
-from label_studio_sam2.errors import CheckpointError, NotReady
+from label_studio_sam2.errors import NotReady, ServiceError
 from label_studio_sam2.settings import Settings
 from label_studio_sam2.types import Picture, Point, Prompt
 
@@ -70,7 +70,9 @@ class Opening:
         while not self._closed.is_set():
             try:
                 self._segmenter = self._open()
-            except CheckpointError as error:  # a download may work the next time, a file may be put there meanwhile
+            except (
+                ServiceError
+            ) as error:  # a download may work the next time, a file may be put there meanwhile
                 self._reason = error.detail
                 log.error(error.detail)
                 self._closed.wait(RETRY_SECONDS)

@@ -105,6 +105,11 @@ class Segmenter:
         with stage("upsample"):
             return [_masks(answer, embedded.size, candidates) for answer in decoded]
 
+    def device_memory(self) -> int:
+        """Bytes that torch holds on a GPU; 0 on a CPU."""
+        device = self.model.device
+        return torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
+
     def close(self) -> None:
         """Finishes what runs on the device; what comes later is refused."""
         self.lane.close()
@@ -121,7 +126,12 @@ class Segmenter:
         return remembered
 
     def _run(
-        self, priority: Priority, work: Callable[[], T], *, supersede: Hashable | None = None, key: Hashable | None = None
+        self,
+        priority: Priority,
+        work: Callable[[], T],
+        *,
+        supersede: Hashable | None = None,
+        key: Hashable | None = None,
     ) -> T:
         context = copy_context()  # so that the stages timed on the lane's thread reach this request
         return self.lane.run(priority, lambda: context.run(work), supersede=supersede, key=key)

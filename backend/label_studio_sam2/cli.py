@@ -1,0 +1,96 @@
+"""The command line. Commands are thin: what they do lives in `commands/` and the use cases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from label_studio_sam2 import __version__
+from label_studio_sam2.errors import ServiceError
+from label_studio_sam2.settings import Settings, prepare_process
+
+app = typer.Typer(
+    help="SAM 2 for Label Studio: a click or a box becomes a mask, a box on one frame a masklet.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+models_app = typer.Typer(help="The SAM 2.1 checkpoints: list, download, verify.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+
+
+def main() -> None:
+    """Runs a command; what somebody can mend is one sentence on standard error and exit code 1."""
+    prepare_process()
+    try:
+        app()
+    except ServiceError as error:
+        Console(stderr=True).print(f"[red]{type(error).__name__}[/]: {error.detail}", highlight=False)
+        raise SystemExit(1) from error
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """SAM 2 for Label Studio: a click or a box becomes a mask, a box on one frame a masklet."""
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on (HOST).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (PORT).")] = None,
+    model: Annotated[str | None, typer.Option(help="demo, a checkpoint's name, or a path (MODEL).")] = None,
+) -> None:
+    """Run the backend until it is told to stop."""
+    from label_studio_sam2.commands import serve as command
+
+    given = {
+        name: value
+        for name, value in {"host": host, "port": port, "model": model}.items()
+        if value is not None
+    }
+    command.run(Settings().model_copy(update=given))
+
+
+@app.command()
+def demo(out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("out")) -> None:
+    """Start a service with the demo model, send it real clicks and a real video over HTTP, and draw what it answers."""
+    from label_studio_sam2.commands import demo as command
+
+    command.run(out)
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """Show the published checkpoints, and which of them are here."""
+    from label_studio_sam2.commands import models as command
+
+    command.show(Settings().model_cache)
+
+
+@models_app.command("download")
+def models_download(name: Annotated[str, typer.Argument(help="A name from `models list`.")]) -> None:
+    """Download a checkpoint into MODEL_CACHE, resuming an earlier try, and verify it."""
+    from label_studio_sam2.commands import models as command
+
+    command.fetch(name, Settings().model_cache)
+
+
+@models_app.command("verify")
+def models_verify() -> None:
+    """Compare every checkpoint in MODEL_CACHE with its published hash."""
+    from label_studio_sam2.commands import models as command
+
+    command.check(Settings().model_cache)

@@ -1,0 +1,57 @@
+"""A service on a free port inside this process, for as long as a block runs: what `demo` and the tests talk to."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+from time import monotonic, sleep
+
+import httpx
+import uvicorn
+
+from label_studio_sam2.app import create_app
+from label_studio_sam2.errors import NotReady
+from label_studio_sam2.settings import Settings
+
+LOOPBACK = "127.0.0.1"
+POLL_SECONDS = 0.05
+PATIENCE_SECONDS = 120
+
+
+@contextmanager
+def running(settings: Settings, *, ready: bool = True) -> Iterator[str]:
+    """The address of a service with these settings (host and port are chosen here), once it is ready.
+
+    Raises NotReady with the service's own reason.
+    """
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        server = uvicorn.Server(
+            uvicorn.Config(create_app(settings), log_config=None, access_log=False, lifespan="on")
+        )
+        thread = Thread(target=server.run, args=([listener],), name="service")
+        thread.start()
+        try:
+            address = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+            _wait(address + ("/ready" if ready else "/health"))
+            yield address
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _wait(url: str) -> None:
+    deadline = monotonic() + PATIENCE_SECONDS
+    reason = "it doesn't answer"
+    while monotonic() < deadline:
+        try:
+            answer = httpx.get(url, trust_env=False)
+        except httpx.TransportError as error:
+            reason = str(error)
+        else:
+            if answer.is_success:
+                return
+            reason = answer.json()["detail"]
+        sleep(POLL_SECONDS)
+    raise NotReady(f"The service wasn't ready within {PATIENCE_SECONDS} seconds: {reason}")
