@@ -1,0 +1,86 @@
+// Requests as Label Studio sends them: a task, its labeling config, and the drawn prompts as regions in percent.
+
+const LABEL = 'Object';
+
+const PICTURE_CONFIG = `<View>
+  <Image name="image" value="$image"/>
+  <BitmaskLabels name="mask" toName="image" smart="false" model_candidates="3"><Label value="${LABEL}"/></BitmaskLabels>
+  <KeyPointLabels name="point" toName="image"><Label value="${LABEL}"/></KeyPointLabels>
+  <RectangleLabels name="box" toName="image"><Label value="${LABEL}"/></RectangleLabels>
+</View>`;
+
+const clipConfig = (framerate) => `<View>
+  <Labels name="label" toName="video"><Label value="${LABEL}"/></Labels>
+  <Video name="video" value="$video" framerate="${framerate}"/>
+  <VideoRectangle name="box" toName="video"/>
+</View>`;
+
+const MASK_TYPES = new Set(['bitmasklabels', 'bitmask']);
+
+/**
+ * @param {string} medium the picture's address
+ * @param {{width: number, height: number}} size of the upright picture, in pixels
+ * @param {object[]} prompts points {x, y, positive} and boxes {x, y, width, height}, as shares of the picture
+ */
+export function pictureRequest(task, medium, size, prompts) {
+  return request({ id: task, data: { image: medium } }, PICTURE_CONFIG, prompts.map((prompt) => ({
+    original_width: size.width,
+    original_height: size.height,
+    image_rotation: 0,
+    id: prompt.id,
+    to_name: 'image',
+    origin: 'manual',
+    ...(prompt.kind === 'point' ? keypoint(prompt) : rectangle(prompt)),
+  })));
+}
+
+/**
+ * One object: its boxes, each with the frame it was drawn on (from 1, at `framerate`).
+ * @param {{frames: number, duration: number, framerate: number}} clip
+ */
+export function clipRequest(task, medium, clip, region, boxes) {
+  const sequence = [...boxes].sort((a, b) => a.frame - b.frame).map((box) => ({
+    frame: box.frame, enabled: true, rotation: 0, ...percent(box), time: box.frame / clip.framerate,
+  }));
+  return request({ id: task, data: { video: medium } }, clipConfig(clip.framerate), [{
+    value: { framesCount: clip.frames, duration: clip.duration, sequence, labels: [LABEL] },
+    id: region,
+    from_name: 'box',
+    to_name: 'video',
+    type: 'videorectangle',
+    origin: 'manual',
+  }]);
+}
+
+/** The masks of an answer: {url, score}. */
+export const masksIn = (body) => regions(body)
+  .filter((region) => MASK_TYPES.has(region.type))
+  .map((region) => ({ url: region.value.imageDataURL, score: region.score }));
+
+/** The tracked region of an answer, if there is one. */
+export const trackIn = (body) => regions(body).find((region) => region.type === 'videorectangle');
+
+const regions = (body) => [body.results?.[0] ?? []].flat().flatMap((prediction) => prediction.result ?? []);
+
+const request = (task, config, result) => ({
+  tasks: [task],
+  label_config: config,
+  params: { context: { result } },
+});
+
+const keypoint = ({ x, y, positive }) => ({
+  type: 'keypointlabels',
+  from_name: 'point',
+  is_positive: positive,
+  value: { x: 100 * x, y: 100 * y, width: 0.3, keypointlabels: [LABEL] },
+});
+
+const rectangle = (box) => ({
+  type: 'rectanglelabels',
+  from_name: 'box',
+  value: { ...percent(box), rotation: 0, rectanglelabels: [LABEL] },
+});
+
+const percent = ({ x, y, width, height }) => ({
+  x: 100 * x, y: 100 * y, width: 100 * width, height: 100 * height,
+});

@@ -1,0 +1,137 @@
+// The right-hand side: what GET / says, read again from time to time while somebody looks.
+
+import * as service from './service.js';
+import { element, facts } from './elements.js';
+
+const CALM = 5000; // milliseconds between two looks
+const BUSY = 1000; // while the model loads or a job runs
+const SOURCES = [['memory', 'from memory'], ['redis', 'from Redis'], ['encoded', 'encoded anew']];
+const WAITING = {
+  click_decode: 'clicks', click_encode: 'pictures of clicks', video_frame: 'video frames', tuning: 'tuning steps',
+  prewarm: 'pictures ahead of time',
+};
+const RUNNING = new Set(['queued', 'running']);
+
+const part = (id) => document.getElementById(id);
+
+/** Looks after the service until the page is closed. */
+export function watch() {
+  let timer;
+  const look = async () => {
+    clearTimeout(timer);
+    if (document.hidden) return;
+    let pause = CALM;
+    try {
+      const status = await service.status();
+      show(status);
+      pause = status.ready && !status.jobs.some((job) => RUNNING.has(job.state)) ? CALM : BUSY;
+    } catch (error) {
+      pill('down', 'The service does not answer');
+    }
+    clearTimeout(timer);
+    timer = setTimeout(look, pause);
+  };
+  document.addEventListener('visibilitychange', look);
+  look();
+
+}
+
+function show(status) {
+  pill(...state(status));
+  part('demo-note').hidden = status.model !== 'demo';
+  part('reason').hidden = status.ready || !status.reason;
+  part('reason').textContent = status.reason ?? '';
+  part('version').textContent = status.version ? `Version ${status.version}.` : '';
+  facts(part('facts'), [
+    ['State', status.ready ? 'ready' : 'not ready'],
+    ['Model', status.model],
+    ['Version', status.model_version],
+    ['Device', status.device ?? 'not known yet'],
+  ]);
+  showCache(status.cache ?? {});
+  showQueue(status.queue ?? {});
+  showJobs(status.jobs ?? []);
+  showProblems(status.problems ?? {});
+}
+
+const state = ({ ready, model, device }) => (ready
+  ? ['ready', `Ready: ${model} on ${device}`]
+  : ['loading', `${model} is not ready yet`]);
+
+function pill(name, text) {
+  part('pill').dataset.state = name;
+  const label = part('pill-text');
+  if (label.textContent !== text) label.textContent = text;
+}
+
+function showCache(cache) {
+  const count = (source) => cache[source] ?? 0;
+  const all = SOURCES.reduce((sum, [source]) => sum + count(source), 0);
+  part('cache-bar').replaceChildren(...SOURCES.map(([source]) => {
+    const piece = element('i', { className: source });
+    piece.style.flexGrow = count(source);
+    return piece;
+  }));
+  facts(part('cache'), [
+    ...(all ? SOURCES.map(([source, name]) => [
+      element('span', { className: `key ${source}` }, name),
+      `${count(source)} (${Math.round((100 * count(source)) / all)} %)`,
+    ]) : [['Lookups', 'none yet']]),
+    ...(cache.capacity ? [['Memory', `${megabytes(cache.bytes)} of ${megabytes(cache.capacity)} MB`]] : []),
+  ]);
+}
+
+const megabytes = (bytes) => Math.round((bytes ?? 0) / 2 ** 20).toLocaleString('en');
+
+function showQueue(queue) {
+  const waiting = Object.entries(queue).filter(([, count]) => count > 0);
+  facts(part('queue'), waiting.length
+    ? waiting.map(([kind, count]) => [WAITING[kind] ?? kind.replaceAll('_', ' '), String(count)])
+    : [['Queue', 'empty']]);
+}
+
+function showJobs(jobs) {
+  list(part('jobs'), jobs.map((job) => {
+    const { done, total, unit } = job.progress;
+    const counted = total ? `${done} of ${total} ${unit}` : job.state;
+    const item = element('li', {},
+      element('span', { className: 'line' }, element('span', {}, job.title || job.kind), element('small', {}, counted)));
+    if (RUNNING.has(job.state)) {
+      const progress = element('progress', { ariaLabel: job.title || job.kind });
+      if (total) Object.assign(progress, { max: total, value: done });
+      item.append(progress);
+    }
+    if (job.message) item.append(element('span', { className: 'muted' }, job.message));
+    if (RUNNING.has(job.state)) item.append(stopButton(job));
+    return item;
+  }));
+}
+
+function stopButton(job) {
+  const button = element('button', { type: 'button', ariaLabel: `Stop ${job.title || job.kind}` }, 'Stop');
+  button.dataset.job = job.id;
+  button.addEventListener('click', () => {
+    button.disabled = true;
+    service.cancel(job.id).catch((error) => { button.replaceWith(error.message); });
+  });
+  return button;
+}
+
+function showProblems(problems) {
+  list(part('problems'), Object.entries(problems).reverse().map(([project, { detail, at }]) => element('li', {},
+    element('span', { className: 'line' },
+      element('strong', {}, project ? `Project ${project}` : 'No project'),
+      element('small', {}, new Date(at).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short' }))),
+    element('span', {}, detail))));
+}
+
+/** Replaces a list's content only where it says something new, so that focus and reading are not disturbed. */
+function list(root, items) {
+  const fresh = items.length ? items : [element('li', { className: 'muted' }, 'None.')];
+  const markup = fresh.map((item) => item.outerHTML).join('');
+  if (root.dataset.shown === markup) return;
+  const focused = root.contains(document.activeElement) ? document.activeElement.dataset.job : null;
+  root.dataset.shown = markup;
+  root.replaceChildren(...fresh);
+  if (focused) root.querySelector(`[data-job="${CSS.escape(focused)}"]`)?.focus();
+}
