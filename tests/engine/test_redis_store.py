@@ -12,6 +12,7 @@ from threading import Thread
 
 import numpy as np
 import pytest
+import redis
 from label_studio_sam2.engine.cache import EmbeddingCache, Source, embedding_key
 from label_studio_sam2.engine.embedding import MAGIC, PREFIX, VERSION, Embedding, to_bytes
 from label_studio_sam2.engine.redis_link import RedisLink
@@ -67,6 +68,11 @@ def go_on(child: subprocess.Popen[str]) -> None:
     child.stdin.flush()
 
 
+def stored(client: redis.Redis) -> bytes:
+    chunks: list[bytes] = client.lrange(KEY.name, 0, -1)  # type: ignore[assignment]
+    return b"".join(chunks)
+
+
 def never_encode() -> Embedding:
     raise AssertionError("it is there already")
 
@@ -83,6 +89,19 @@ def test_a_stored_embedding_is_found_while_its_encoder_still_runs(redis_server: 
         cache.get_or_encode(KEY, lambda: EMBEDDING)
         assert other.get_or_encode(KEY, never_encode)[1] is Source.REDIS
         assert other.get_or_encode(KEY, never_encode)[1] is Source.MEMORY
+
+
+def test_an_embedding_of_full_size_comes_back_from_redis_bit_for_bit(redis_server: RedisServer) -> None:
+    shapes = (256, 64, 64), (64, 128, 128), (32, 256, 256)
+    draw = np.random.default_rng(0).integers
+    features = tuple(draw(0, 1 << 16, shape, np.uint16).view(np.float16) for shape in shapes)
+    with replica(redis_server.url) as cache:
+        cache.get_or_encode(KEY, lambda: Embedding(features, Size(3, 4), "model"))
+    with replica(redis_server.url) as other, redis_server.client() as client:
+        again, source = other.get_or_encode(KEY, never_encode)
+        assert (client.memory_usage(KEY.name, samples=0) or 0) < 1.01 * again.nbytes
+    assert source is Source.REDIS
+    assert [array.tobytes() for array in again.features] == [array.tobytes() for array in features]
 
 
 def test_two_processes_asked_for_the_same_new_picture_encode_it_once(redis_server: RedisServer) -> None:
@@ -156,18 +175,21 @@ def test_a_value_that_is_no_embedding_is_a_miss_and_is_replaced(
     redis_server: RedisServer, spoil: Callable[[bytes], bytes]
 ) -> None:
     with redis_server.client() as client:
-        client.set(KEY.name, spoil(to_bytes(EMBEDDING)))
+        client.rpush(KEY.name, spoil(to_bytes(EMBEDDING)))
         with replica(redis_server.url) as cache:
             assert cache.get_or_encode(KEY, lambda: EMBEDDING)[1] is Source.ENCODED
-        assert client.get(KEY.name) == to_bytes(EMBEDDING)
+        assert stored(client) == to_bytes(EMBEDDING)
 
 
-def test_a_key_that_holds_a_list_is_a_miss_and_is_replaced(redis_server: RedisServer) -> None:
+def test_a_key_of_another_type_is_a_miss_and_is_replaced(
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
     with redis_server.client() as client:
-        client.rpush(KEY.name, "foreign")
+        client.set(KEY.name, to_bytes(EMBEDDING))
         with replica(redis_server.url) as cache:
             assert cache.get_or_encode(KEY, lambda: EMBEDDING)[1] is Source.ENCODED
-        assert client.get(KEY.name) == to_bytes(EMBEDDING)
+        assert stored(client) == to_bytes(EMBEDDING)
+    assert caplog.records == []
 
 
 def test_redis_killed_in_the_middle_fails_nothing_and_its_return_is_used(

@@ -32,6 +32,10 @@ PATIENCE_SECONDS = 60.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.1
 """Seconds between two looks at whether the other replica is done; each look is two small commands."""
 
+CHUNK = (1 << 18) - 64
+"""An embedding is stored as a list of chunks. As one value of 8 MiB it would take 10 MiB in Redis, whose
+allocator rounds up, and twice as long to read: 20 ms instead of 8 on a busy machine of two cores."""
+
 WAITING_WRITES = 16
 """Embeddings on their way to Redis (8 MiB each); further ones are dropped and stay in memory only."""
 
@@ -162,7 +166,7 @@ class RedisStore:
 
     def _write(self, key: EmbeddingKey, embedding: Embedding) -> None:
         value = to_bytes(embedding)
-        self._link.attempt("store", lambda client: client.set(key.name, value, ex=self._ttl))
+        self._link.attempt("store", lambda client: _set(client, key.name, value, self._ttl))
         self.release(key)
 
     def _renew(self) -> None:
@@ -173,14 +177,24 @@ class RedisStore:
 
 
 def _get(client: redis.Redis, name: str, ttl: int) -> bytes | None:
-    """GET and EXPIRE in one round trip (GETEX wants Redis 6.2); a refused EXPIRE costs nothing."""
+    """LRANGE and EXPIRE in one round trip; a refused EXPIRE (on a replica, say) costs nothing."""
     pipeline = client.pipeline(transaction=False)
-    pipeline.get(name)
+    pipeline.lrange(name, 0, -1)
     pipeline.expire(name, ttl)
-    value: bytes | Exception | None = pipeline.execute(raise_on_error=False)[0]
-    if isinstance(value, Exception):
-        raise value
-    return value
+    chunks: list[bytes] | Exception = pipeline.execute(raise_on_error=False)[0]
+    if isinstance(chunks, Exception):
+        if str(chunks).startswith("WRONGTYPE"):  # somebody else's value under our name
+            return None
+        raise chunks
+    return b"".join(chunks) or None
+
+
+def _set(client: redis.Redis, name: str, value: bytes, ttl: int) -> None:
+    pipeline = client.pipeline(transaction=True)
+    pipeline.delete(name)
+    pipeline.rpush(name, *(memoryview(value)[at : at + CHUNK] for at in range(0, len(value), CHUNK)))
+    pipeline.expire(name, ttl)
+    pipeline.execute()
 
 
 def _if_still_ours(call: Callable[[], Any]) -> None:
