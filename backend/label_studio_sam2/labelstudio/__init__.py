@@ -1,0 +1,1 @@
+"""Label Studio's wire: requests, labeling configs, regions, media, its API. Knows no torch and no engine."""
