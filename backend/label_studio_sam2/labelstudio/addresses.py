@@ -134,6 +134,8 @@ def _web(sought: Sought) -> Address:
         raise MediaRefused(f"{redacted(sought.text)} names no host.")
     if sought.host.url and origin(url) == sought.host.origin:
         return _own(url)
+    if url.host in LOOPBACK and any(path in url.path for path in OWN_PATHS):
+        _need_label_studio(sought)
     path = _path_under_alias(url, sought.host)
     if path:
         return _own(_url(sought.host.at(path)))
@@ -175,7 +177,8 @@ def _cloud(sought: Sought) -> Address:
 
 
 def _inline(sought: Sought) -> Address:
-    return Address(sought.text, sought.text, redacted(sought.text), immutable=True)
+    text = "data:" + sought.text.partition(":")[2]
+    return Address(text, text, redacted(text), immutable=True)
 
 
 _KINDS: dict[str, Callable[[Sought], Address]] = {

@@ -8,6 +8,7 @@ header by itself.
 
 from __future__ import annotations
 
+import functools
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -218,6 +219,7 @@ class LabelStudioClient:
         return str(self._json(response, "POST /api/token/refresh")["access"])
 
 
+@functools.cache
 def tls_context() -> ssl.SSLContext:
     """The system's certificates, to which a company adds its own, and Mozilla's where a system has none."""
     context = ssl.create_default_context()

@@ -151,6 +151,11 @@ class Download:
             raise MediaRefused(f"{self._shown} redirects to an address that isn't http(s).")
         if authorised and SIGN_IN in target.path:
             raise MediaUnavailable(self._label_studio.refusal(401, "", self._shown))
+        if authorised and target.raw_path == url.raw_path and origin(target) != origin(url):
+            raise MediaUnavailable(
+                f"Label Studio redirects {self._shown} to {target.scheme}://{target.netloc.decode()}: "
+                "set LABEL_STUDIO_URL to that."
+            )
         return target
 
     def _authorization(self, refused: str | None) -> str | None:

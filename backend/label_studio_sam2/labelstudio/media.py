@@ -76,6 +76,7 @@ class MediaStore:
         max_bytes: int = MAX_BYTES,
         cache_bytes: int = CACHE_BYTES,
         limits: Limits = LIMITS,
+        wait_seconds: float = WAIT_SECONDS,
         resolve: Resolve = resolve,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -85,6 +86,7 @@ class MediaStore:
         self._cache = MediaCache(cache_dir, cache_bytes, now=now)
         self._max_bytes = max_bytes
         self._limits = limits
+        self._wait_seconds = wait_seconds
         self._resolve = resolve
         self._now = now
         self._flights: dict[str, Future[Entry]] = {}
@@ -120,7 +122,7 @@ class MediaStore:
             if flight is None:
                 flight = self._flights[key] = Future()
         if not leads:
-            return _landed(flight, address)
+            return self._landed(flight, address)
         try:
             entry = self._load(key, address)
         except BaseException as problem:
@@ -131,6 +133,16 @@ class MediaStore:
             return entry
         finally:
             del self._flights[key]
+
+    def _landed(self, flight: Future[Entry], address: Address) -> Entry:
+        try:
+            return flight.result(self._wait_seconds)
+        except TimeoutError as problem:
+            if flight.done():
+                raise
+            raise Busy(
+                f"{address.shown} is still being downloaded for another request: try again soon."
+            ) from problem
 
     def _load(self, key: str, address: Address) -> Entry:
         kept = self._cache.get(key)
@@ -178,17 +190,6 @@ class MediaStore:
 
 class _NotModifiedError(Exception):
     """What is kept is still the newest."""
-
-
-def _landed(flight: Future[Entry], address: Address) -> Entry:
-    try:
-        return flight.result(WAIT_SECONDS)
-    except TimeoutError as problem:
-        if flight.done():
-            raise
-        raise Busy(
-            f"{address.shown} is still being downloaded for another request: try again soon."
-        ) from problem
 
 
 def _from_base64(raw: bytes) -> bytes:

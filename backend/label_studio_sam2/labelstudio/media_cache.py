@@ -13,7 +13,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -78,7 +78,6 @@ class MediaCache:
         self._max_bytes = max_bytes
         self._now = now
         self._unscanned: float = float("inf")
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @staticmethod
     def key(identity: str) -> str:
@@ -136,17 +135,14 @@ class MediaCache:
         self._unscanned = 0
 
     def _store(self, key: str, fill: Callable[[Draft], Validators]) -> Entry:
-        handle, name = tempfile.mkstemp(prefix=DRAFT, dir=self._folder)
-        aside = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
+        with self._aside() as aside:
+            with aside.open("wb") as file:
                 draft = Draft(file)
                 validators = fill(draft)
             facts = Facts(draft.digest, draft.size, self._now(), *validators)
             path = self._path(key, facts)
             aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
+        os.utime(path, (facts.fetched, facts.fetched))
         self._note(key, facts)
         self._unscanned += facts.size
         if self._unscanned > self._max_bytes / 16:
@@ -154,10 +150,20 @@ class MediaCache:
         return Entry(path, facts)
 
     def _note(self, key: str, facts: Facts) -> None:
+        with self._aside() as aside:
+            aside.write_bytes(orjson.dumps(facts))
+            aside.replace(self._folder / f"{key}.json")
+
+    @contextmanager
+    def _aside(self) -> Iterator[Path]:
+        """A new file that nobody else sees, gone at the end unless it was moved to its place."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=DRAFT, dir=self._folder)
-        with os.fdopen(handle, "wb") as file:
-            file.write(orjson.dumps(facts))
-        Path(name).replace(self._folder / f"{key}.json")
+        os.close(handle)
+        try:
+            yield Path(name)
+        finally:
+            Path(name).unlink(missing_ok=True)
 
     def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
         """The media; drafts that nobody writes any more are removed on the way."""
