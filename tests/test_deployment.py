@@ -1,0 +1,257 @@
+"""The compose files and the Dockerfile against the service that they deploy. Needs docker-compose, but no engine."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from shutil import which
+from tempfile import NamedTemporaryFile
+from threading import Thread
+from typing import Any
+
+import orjson
+import pytest
+import yaml
+from label_studio_sam2.commands.serve import GRACE_SECONDS
+from label_studio_sam2.engine.checkpoints import CHECKPOINTS
+from label_studio_sam2.settings import Settings
+
+from tests.redis_server import running
+
+ROOT = Path(__file__).parent.parent
+GPU = ("--file", "docker-compose.gpu.yml")
+PROFILE = ("--profile", "label-studio")
+SETTINGS = {name.upper() for name in Settings.model_fields}
+OF_THE_IMAGE = {"MODEL_CACHE", "HOST", "PORT"}
+
+
+@cache
+def compose(*flags: str, **environment: str) -> dict[str, Any]:
+    """What docker-compose makes of the files in an environment that holds nothing else."""
+    program = which("docker-compose")
+    assert program, "These tests need docker-compose: apt-get install docker-compose"
+    with NamedTemporaryFile() as nothing:  # in place of a developer's own .env
+        done = subprocess.run(
+            [program, "--env-file", nothing.name, "--file", "docker-compose.yml", *flags, "config"],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    content: dict[str, Any] = yaml.safe_load(done.stdout)
+    return content
+
+
+def services(*flags: str, **environment: str) -> dict[str, Any]:
+    content: dict[str, Any] = compose(*flags, **environment)["services"]
+    return content
+
+
+def seconds(duration: str) -> int:
+    match = re.fullmatch(r"(?:(\d+)m)?(?:(\d+)s)?", duration)
+    assert match
+    return int(match[1] or 0) * 60 + int(match[2] or 0)
+
+
+def instructions() -> list[tuple[str, str]]:
+    """The Dockerfile's instructions, continued lines joined, comments left out."""
+    text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
+    lines = re.sub(r"\\\n\s*", "", text).splitlines()
+    return [(line.split(" ", 1)[0], line.split(" ", 1)[1]) for line in lines if line]
+
+
+def last_stage() -> list[tuple[str, str]]:
+    every = instructions()
+    start = max(index for index, (name, _) in enumerate(every) if name == "FROM")
+    return every[start:]
+
+
+@pytest.mark.parametrize(
+    "flags", [(), GPU, PROFILE, (*GPU, *PROFILE)], ids=["plain", "gpu", "profile", "both"]
+)
+def test_docker_compose_accepts_the_files(flags: tuple[str, ...]) -> None:
+    assert {"backend", "redis"} <= services(*flags).keys()
+
+
+def test_every_setting_reaches_the_backend_and_nothing_that_is_none() -> None:
+    assert services()["backend"]["environment"].keys() | OF_THE_IMAGE == SETTINGS
+
+
+def test_a_setting_in_the_environment_reaches_the_backend() -> None:
+    given = {name: f"given {name}" for name in SETTINGS - OF_THE_IMAGE}
+    assert services(**given)["backend"]["environment"] == given
+
+
+def test_the_backends_environment_makes_valid_settings() -> None:
+    given = {name.lower(): value for name, value in services()["backend"]["environment"].items() if value}
+    settings = Settings.model_validate(given)
+    assert settings.model == "sam2.1_hiera_small"
+    assert settings.redis_url == "redis://redis:6379/0"
+
+
+def test_the_label_studio_that_the_backend_is_told_of_is_the_profiles() -> None:
+    both = services(*PROFILE)
+    published = {port["target"] for port in both["label-studio"]["ports"]}
+    assert both["backend"]["environment"]["LABEL_STUDIO_URL"] in {
+        f"http://label-studio:{port}" for port in published
+    }
+
+
+def test_label_studio_lets_backends_on_private_networks_in() -> None:
+    environment = services(*PROFILE)["label-studio"]["environment"]
+    assert environment["ML_BLOCK_LOCAL_IP"] == environment["SSRF_PROTECTION_ENABLED"] == "false"
+
+
+def test_label_studio_comes_only_with_its_profile() -> None:
+    assert services()["label-studio"]["profiles"] == ["label-studio"]
+    assert not any("profiles" in services()[name] for name in ("backend", "redis"))
+    assert services()["backend"]["depends_on"].keys() == {"redis"}
+
+
+def test_redis_is_bounded_evicts_and_writes_nothing_to_disk() -> None:
+    program, *options = services(REDIS_MAXMEMORY="64mb")["redis"]["command"]
+    assert program == "redis-server"
+    with running(*options) as server, server.client() as client:
+        assert client.config_get("maxmemory", "maxmemory-policy", "save", "appendonly") == {
+            "maxmemory": str(64 << 20),
+            "maxmemory-policy": "allkeys-lru",
+            "save": "",
+            "appendonly": "no",
+        }
+
+
+def test_the_model_cache_is_a_volume_or_a_folder_of_the_admins_choice() -> None:
+    (volume,) = services()["backend"]["volumes"]
+    assert volume == "model_cache:/model_cache:rw"
+    assert "model_cache" in compose()["volumes"]
+    (folder,) = services(MODEL_CACHE="./model_cache")["backend"]["volumes"]
+    assert folder == f"{ROOT}/model_cache:/model_cache:rw"
+
+
+def test_a_stopped_backend_has_the_time_to_finish_a_running_answer() -> None:
+    assert seconds(services()["backend"]["stop_grace_period"]) > GRACE_SECONDS
+
+
+def test_the_gpu_override_asks_for_a_gpu_and_insists_on_it() -> None:
+    backend = services(*GPU)["backend"]
+    (device,) = backend["deploy"]["resources"]["reservations"]["devices"]
+    assert "gpu" in device["capabilities"]
+    assert backend["environment"]["DEVICE"] == "cuda"
+
+
+def test_no_image_floats() -> None:
+    images = [service["image"] for service in services(*PROFILE).values() if "image" in service]
+    default = re.search(r"\$\{BASE_IMAGE:-(.+?)\}", dict(instructions()[::-1])["FROM"])
+    assert default
+    for image in [*images, default[1]]:
+        assert re.search(r":\d+\.\d+", image), image
+
+
+def test_the_service_runs_as_a_numbered_user_that_owns_the_model_cache() -> None:
+    stage = dict(last_stage())
+    user = int(stage["USER"].split(":")[0])
+    assert user > 0
+    created = re.search(r"useradd .*--uid (\d+) .* (\w+)\s+&& install .*--owner=(\w+) .*(/\S+)", stage["RUN"])
+    assert created
+    assert int(created[1]) == user
+    assert created[2] == created[3]
+    assert created[4] == stage["VOLUME"] == "/model_cache"
+
+
+def test_the_image_pins_what_the_settings_leave_to_it() -> None:
+    environment = dict(pair.split("=", 1) for pair in shlex.split(dict(last_stage())["ENV"]))
+    assert environment["MODEL_CACHE"] == "/model_cache"
+    assert environment["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert dict(last_stage())["EXPOSE"] == environment["PORT"]
+    (port,) = services()["backend"]["ports"]
+    assert str(port["target"]) == environment["PORT"]
+
+
+def test_signals_reach_the_service_itself() -> None:
+    stage = dict(last_stage())
+    assert orjson.loads(stage["ENTRYPOINT"]) + orjson.loads(stage["CMD"]) == ["label-studio-sam2", "serve"]
+
+
+def test_all_that_the_dockerfile_copies_is_in_the_build_context() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    copied = [
+        value.split()[:-1] for name, value in instructions() if name == "COPY" and "--from" not in value
+    ]
+    for path in (path for paths in copied for path in paths):
+        assert (ROOT / path).exists(), path
+        assert "!" + path.split("/")[0] in ignored
+        assert path not in ignored
+
+
+def test_dependencies_come_before_the_source() -> None:
+    """So that a change of the source installs nothing anew: neither torch's stage nor its layer knows the source."""
+    stage = ""
+    for name, value in instructions():
+        if name == "FROM":
+            stage = value.rpartition(" AS ")[2]
+        if name == "COPY" and value.startswith("backend"):
+            assert stage == "package"
+    copies = [value for name, value in last_stage() if name == "COPY"]
+    assert ["dependencies" in copy for copy in copies] == [True, False]
+
+
+class Ready(BaseHTTPRequestHandler):
+    """Answers /ready with the server's `status`, and nothing else."""
+
+    def do_GET(self) -> None:
+        self.send_response(self.server.status if self.path == "/ready" else 404)  # type: ignore[attr-defined]
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class's name
+        pass
+
+
+@pytest.fixture
+def service() -> Iterator[HTTPServer]:
+    with HTTPServer(("127.0.0.1", 0), Ready) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def healthcheck(port: int) -> int:
+    flags, command = dict(last_stage())["HEALTHCHECK"].split("CMD ")
+    assert seconds(dict(part.split("=") for part in flags.split())["--start-period"]) >= 300
+    program, *arguments = orjson.loads(command)
+    assert program == "python"
+    proxies = {"http_proxy": "http://127.0.0.1:9"}
+    done = subprocess.run(
+        [sys.executable, *arguments], env={"PORT": str(port), **proxies}, capture_output=True, check=False
+    )
+    return done.returncode
+
+
+@pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False)])
+def test_the_container_is_healthy_exactly_while_the_service_is_ready(
+    service: HTTPServer, status: int, healthy: bool
+) -> None:
+    service.status = status  # type: ignore[attr-defined]
+    assert (healthcheck(service.server_port) == 0) is healthy
+
+
+def test_the_container_is_unhealthy_when_nothing_answers(service: HTTPServer) -> None:
+    port = service.server_port
+    service.shutdown()
+    service.server_close()
+    assert healthcheck(port) != 0
+
+
+def test_the_model_caches_page_lists_the_checkpoint_table() -> None:
+    page = (ROOT / "model_cache" / "README.md").read_text()
+    rows = re.findall(r"^\| `(\S+)` \| `(\S+)` \| (\d+) \| `(\w{64})` \|$", page, flags=re.MULTILINE)
+    assert rows == [(one.name, one.file, str(one.size), one.sha256) for one in CHECKPOINTS.values()]
