@@ -160,10 +160,10 @@ class _Index:
     def times(self, container: InputContainer, stream: VideoStream) -> NDArray[np.float64]:
         """Seconds on a player's clock, which starts where the earliest stream of the file does."""
         if not self.timed:
-            return np.arange(len(self.stamps), dtype=np.float64) / self.rate(stream)
+            return np.asarray(np.arange(len(self.stamps)) / self.rate(stream), np.float64)
         seconds = self.stamps * float(stream.time_base or 0)
         begin = max(0.0, (container.start_time or 0) / av.time_base)
-        return seconds - min(begin, float(seconds[0]))
+        return np.asarray(seconds - min(begin, float(seconds[0])), np.float64)
 
     def rate(self, stream: VideoStream) -> float:
         """Frames a second on average. Raises MediaUnreadable where the file knows of none."""

@@ -24,6 +24,7 @@ OWN_PATHS = ("/data/upload/", "/data/local-files/", "/storage-data/uploaded/")
 UPLOADS = "/data/upload/"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", "host.docker.internal"})
 SHOWN_CHARACTERS = 200
+REMEMBERED_CHARACTERS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,12 @@ def parse(value: object, host: LabelStudioHost, task_id: int | None = None) -> A
             f"The task's medium must be an address as text, and is {_kind(value)}: "
             "check which key of the task's data the labeling config's value attribute names."
         )
-    text = value.strip()
+    sought = Sought(value.strip(), host, task_id)
+    return _remembered(sought) if len(value) < REMEMBERED_CHARACTERS else _parse(sought)
+
+
+def _parse(sought: Sought) -> Address:
+    text = sought.text
     scheme, colon, _ = text.partition(":")
     read = _KINDS.get(scheme.lower()) if colon else None
     if text.startswith("/") and not text.startswith("//"):
@@ -105,7 +111,11 @@ def parse(value: object, host: LabelStudioHost, task_id: int | None = None) -> A
             f"{redacted(text)!r} isn't an address that media are fetched from: use http(s)://, s3://, gs://, "
             "azure-blob://, data:, or a path of Label Studio's such as /data/upload/…"
         )
-    return read(Sought(text, host, task_id))
+    return read(sought)
+
+
+_remembered = functools.lru_cache(4096)(_parse)
+"""A click's address was parsed when its picture was opened; parsing costs more than finding the file."""
 
 
 def redacted(url: str) -> str:

@@ -107,7 +107,7 @@ def _unnamed(config: LabelingConfig) -> Iterable[Problem]:
         if bare and config.labels_tag(name) is None:
             yield Problem(
                 f'{bare[0].tag.name} "{bare[0].name}" has no labels, and there is no Labels tag for "{name}".',
-                f'Add <Labels name="labels" toName="{name}"> with the labels, or use {bare[0].tag.name}Labels.',
+                f'Add <Labels name="labels" toName="{name}"> with the labels.',
                 "warning",
             )
 
@@ -117,7 +117,20 @@ def _options(config: LabelingConfig) -> Iterable[Problem]:
         for error in control.options.errors:
             yield Problem(
                 f'{control.tag.name} "{control.name}" has {error.attribute}="{error.value}", which is not understood.',
-                f"It must be {error.expected}.",
+                error.remedy,
+                "warning",
+            )
+
+
+def _foreign_label(config: LabelingConfig) -> Iterable[Problem]:
+    for control in config.controls.values():
+        label = control.options.label
+        tags = [tag for name in control.to_names if (tag := config.labels_tag(name))]
+        known = [*control.labels, *(known for tag in tags for known in tag.labels)]
+        if label and known and label not in known:
+            yield Problem(
+                f'{control.tag.name} "{control.name}" has model_label="{label}", which is none of its labels.',
+                "It must be one of: " + ", ".join(known) + ".",
                 "warning",
             )
 
@@ -141,5 +154,6 @@ CHECKS: tuple[Callable[[LabelingConfig], Iterable[Problem]], ...] = (
     _missing_labels,
     _unnamed,
     _options,
+    _foreign_label,
     _no_frame_rate,
 )

@@ -12,11 +12,11 @@ Number = TypeVar("Number", int, float)
 
 
 class OptionError(NamedTuple):
-    """An attribute that isn't understood: its name, its value, what it should be."""
+    """An attribute that isn't understood: its name, its value, and in a sentence what to write instead."""
 
     attribute: str
     value: str
-    expected: str
+    remedy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,15 @@ class Options:
             name = attribute.lower().removeprefix(PREFIX)
             if not attribute.lower().startswith(PREFIX):
                 continue
+            reader = READERS.get(name)
+            if reader is None:
+                known = ", ".join(PREFIX + option for option in READERS)
+                errors.append(OptionError(attribute, text, f"Remove it, or use one of {known}."))
+                continue
             try:
-                values[name] = READERS[name].read(text.strip())
-            except KeyError:
-                errors.append(
-                    OptionError(attribute, text, "one of " + ", ".join(PREFIX + known for known in READERS))
-                )
+                values[name] = reader.read(text.strip())
             except ValueError:
-                errors.append(OptionError(attribute, text, READERS[name].expected))
+                errors.append(OptionError(attribute, text, f"It must be {reader.expected}."))
         return cls(**values, given=frozenset(values), errors=tuple(errors))
 
     def __or__(self, other: Options) -> Options:

@@ -176,11 +176,9 @@ def _rotation(region: Mapping[str, Any]) -> float:
 
 def _declared(region: Mapping[str, Any]) -> Size | None:
     height, width = region.get("original_height"), region.get("original_width")
-    return (
-        Size(height, width)
-        if isinstance(height, int) and isinstance(width, int) and height > 0 < width
-        else None
-    )
+    if isinstance(height, int) and isinstance(width, int) and min(height, width) > 0:
+        return Size(height, width)
+    return None
 
 
 def _objects(group: list[Drawn], config: LabelingConfig) -> list[RegionPrompt]:

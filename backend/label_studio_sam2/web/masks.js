@@ -68,8 +68,8 @@ export function tinted(mask, colour, width, height, unit) {
   context.globalAlpha = 0.42;
   context.drawImage(flat(mask, colour, width, height), 0, 0);
   context.globalAlpha = 1;
-  context.drawImage(outline(mask, '#ffffff', width, height, 2.2 * unit), 0, 0);
-  context.drawImage(outline(mask, colour, width, height, 1.4 * unit), 0, 0);
+  context.drawImage(outline(mask, '#ffffff', width, height, 3 * unit), 0, 0);
+  context.drawImage(outline(mask, colour, width, height, 2 * unit), 0, 0);
   return canvas;
 }
 

@@ -3,7 +3,7 @@
 import * as curl from './curl.js';
 import { element, facts } from './elements.js';
 import * as masks from './masks.js';
-import { clipRequest, masksIn, pictureRequest, trackIn } from './request.js';
+import { clipRequest, masksIn, openedRequest, pictureRequest, trackIn } from './request.js';
 import * as service from './service.js';
 import { SourceError } from './source.js';
 import { Stage, colourOf } from './stage.js';
@@ -15,14 +15,22 @@ const HINTS = {
   clip: 'Drag a box around an object: it is followed through the clip.',
 };
 const TIMES = {
-  'round trip': 'Round trip', fetch: 'Fetching the media', encode: 'Encoding the picture', decode: 'Decoding the mask',
-  track: 'Tracking', results: 'Writing the answer', mask_encoding: 'Writing the answer', total: 'In the service',
+  'round trip': 'Round trip',
+  fetch: 'Fetching the media',
+  load: 'Reading the picture',
+  encode: 'Encoding the picture',
+  embedding: 'Getting the embedding',
+  decode: 'Decoding the mask',
+  upsample: 'Enlarging the mask',
+  track: 'Tracking',
+  regions: 'Writing the regions',
+  total: 'In the service',
 };
 
 const part = (id) => document.getElementById(id);
 const fresh = () => crypto.getRandomValues(new Uint32Array(1))[0];
 const score = (value) => (typeof value === 'number' ? value.toFixed(2) : 'not given');
-const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
+const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)}%`;
 const duration = (milliseconds) => (milliseconds < 9950
   ? `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms` : `${(milliseconds / 1000).toFixed(1)} s`);
 const plural = (count, noun) => `${count} ${noun}${count === 1 ? '' : 's'}`;
@@ -30,7 +38,7 @@ const plural = (count, noun) => `${count} ${noun}${count === 1 ? '' : 's'}`;
 export class Playground {
   #source = null;
   #size = null;
-  #task = 0;
+  #task = '';
   #region = '';
   #prompts = [];
   #found = [];
@@ -66,6 +74,7 @@ export class Playground {
       this.#size = await this.stage.show(source).catch(() => { throw new SourceError(unshowable(source)); });
       if (source.kind === 'clip') await this.timeline.open(this.#size.duration);
       if (turn !== this.#opening) return;
+      if (source.kind === 'picture') this.#announce();
       this.#veil(null);
       this.#say(HINTS[source.kind]);
     } catch (error) {
@@ -90,7 +99,7 @@ export class Playground {
     this.#source?.release();
     this.#source = source;
     this.#size = null;
-    this.#task = -(fresh() % 2 ** 31) - 1; // of nobody's project: Label Studio's own ids are positive
+    this.#task = `playground-${fresh().toString(36)}`; // no number: it is no task of Label Studio's
     this.#region = `r${fresh().toString(36)}`;
     this.clear();
     part('source-name').textContent = source?.name ?? '';
@@ -160,6 +169,14 @@ export class Playground {
       this.#complain(error);
     }
     this.#busy(false);
+  }
+
+  /** As Label Studio does when a task is opened: the service then encodes the picture before the first click. */
+  async #announce() {
+    try {
+      const request = openedRequest(this.#task, await this.#source.medium());
+      await service.predict(request, { signal: this.#asking.signal, onWait() {} });
+    } catch { /* whatever is wrong is said with the first click */ }
   }
 
   #showPrompts() {

@@ -34,6 +34,9 @@ export function pictureRequest(task, medium, size, prompts) {
   })));
 }
 
+/** What Label Studio asks when a picture's task is opened: nothing yet. */
+export const openedRequest = (task, medium) => request({ id: task, data: { image: medium } }, PICTURE_CONFIG, null);
+
 /**
  * One object: its boxes, each with the frame it was drawn on (from 1, at `framerate`).
  * @param {{frames: number, duration: number, framerate: number}} clip
@@ -65,7 +68,7 @@ const regions = (body) => [body.results?.[0] ?? []].flat().flatMap((prediction) 
 const request = (task, config, result) => ({
   tasks: [task],
   label_config: config,
-  params: { context: { result } },
+  params: { context: result && { result } },
 });
 
 const keypoint = ({ x, y, positive }) => ({

@@ -5,6 +5,9 @@ import { element, facts } from './elements.js';
 
 const CALM = 5000; // milliseconds between two looks
 const BUSY = 1000; // while the model loads or a job runs
+const SHOWN_JOBS = 12;
+const SHOWN_ENDED = 4;
+const SHOWN_PROBLEMS = 8;
 const SOURCES = [['memory', 'from memory'], ['redis', 'from Redis'], ['encoded', 'encoded anew']];
 const WAITING = {
   click_decode: 'clicks', click_encode: 'pictures of clicks', video_frame: 'video frames', tuning: 'tuning steps',
@@ -75,7 +78,7 @@ function showCache(cache) {
   facts(part('cache'), [
     ...(all ? SOURCES.map(([source, name]) => [
       element('span', { className: `key ${source}` }, name),
-      `${count(source)} (${Math.round((100 * count(source)) / all)} %)`,
+      `${count(source)} (${Math.round((100 * count(source)) / all)}%)`,
     ]) : [['Lookups', 'none yet']]),
     ...(cache.capacity ? [['Memory', `${megabytes(cache.bytes)} of ${megabytes(cache.capacity)} MB`]] : []),
   ]);
@@ -91,9 +94,11 @@ function showQueue(queue) {
 }
 
 function showJobs(jobs) {
-  list(part('jobs'), jobs.map((job) => {
+  const running = jobs.filter((job) => RUNNING.has(job.state));
+  const ended = jobs.filter((job) => !RUNNING.has(job.state));
+  list(part('jobs'), [...running.slice(0, SHOWN_JOBS), ...ended.slice(0, SHOWN_ENDED)].map((job) => {
     const { done, total, unit } = job.progress;
-    const counted = total ? `${done} of ${total} ${unit}` : job.state;
+    const counted = total && RUNNING.has(job.state) ? `${done} of ${total} ${unit}` : job.state;
     const item = element('li', {},
       element('span', { className: 'line' }, element('span', {}, job.title || job.kind), element('small', {}, counted)));
     if (RUNNING.has(job.state)) {
@@ -118,9 +123,10 @@ function stopButton(job) {
 }
 
 function showProblems(problems) {
-  list(part('problems'), Object.entries(problems).reverse().map(([project, { detail, at }]) => element('li', {},
+  const newest = Object.entries(problems).sort(([, a], [, b]) => b.at.localeCompare(a.at));
+  list(part('problems'), newest.slice(0, SHOWN_PROBLEMS).map(([project, { detail, at }]) => element('li', {},
     element('span', { className: 'line' },
-      element('strong', {}, project ? `Project ${project}` : 'No project'),
+      element('strong', {}, project ? `Project ${project}` : 'Without a project'),
       element('small', {}, new Date(at).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short' }))),
     element('span', {}, detail))));
 }
