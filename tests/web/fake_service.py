@@ -1,0 +1,211 @@
+"""A stand-in for the service: it serves the page and answers /predict in the protocol's shape, as it is told to."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from pycocotools import mask as coco
+
+import label_studio_sam2
+
+PACKAGE = Path(label_studio_sam2.__file__).parent
+FILES = {
+    "sample.jpg": PACKAGE / "demo" / "sample.jpg",
+    "sample.mp4": PACKAGE / "demo" / "sample.mp4",
+}
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".jpg": "image/jpeg",
+    ".mp4": "video/mp4",
+}
+READY = {
+    "status": "UP",
+    "model_class": "SAM2",
+    "model_version": "sam2.1_hiera_small-6d1aa6f3",
+    "model": "sam2.1_hiera_small",
+    "ready": True,
+    "reason": None,
+    "device": "cuda",
+    "cache": {"memory": 91, "redis": 6, "encoded": 3, "bytes": 300 << 20, "capacity": 2048 << 20},
+    "queue": {"click_decode": 0, "click_encode": 0, "video_frame": 0, "tuning": 0, "prewarm": 0},
+    "jobs": [],
+    "problems": {},
+    "version": "0.1.0",
+}
+RADII = (0.12, 0.2, 0.06)
+"""Of the masks that a click gets, as shares of the picture's width: three candidates."""
+
+
+@dataclass
+class Scripted:
+    """One answer that differs from the usual one; it is held back until `released`."""
+
+    status: int = 200
+    body: dict[str, Any] | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    released: threading.Event | None = None
+
+
+@dataclass
+class FakeService:
+    url: str
+    status: dict[str, Any] = field(default_factory=lambda: dict(READY))
+    script: list[Scripted] = field(default_factory=list)
+    """What the next requests to /predict are answered with, before the usual answers."""
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    opened: list[dict[str, Any]] = field(default_factory=list)
+    """Tasks that were announced with no prompts yet."""
+    cancelled: list[str] = field(default_factory=list)
+    wants_password: bool = False
+    """Of programs; a browser is let in."""
+    last_frame: int | None = None
+    """Up to where clips are tracked; None: to their end."""
+
+    def predict(self, request: dict[str, Any]) -> Scripted:
+        if request["params"]["context"] is None:
+            self.opened.append(request["tasks"][0])
+            return Scripted(body={"results": [[]]})
+        self.requests.append(request)
+        scripted = self.script.pop(0) if self.script else Scripted()
+        if scripted.released is not None:
+            assert scripted.released.wait(10)
+        if scripted.status == 200 and scripted.body is None:
+            scripted.body = {"results": [{"result": self._regions(request), "score": 0.9, "model_version": "v"}]}
+        return scripted
+
+    def _regions(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        prompts = request["params"]["context"]["result"]
+        if prompts[0]["type"] == "videorectangle":
+            return [_track(prompts[0], self.last_frame)]
+        boxes = [prompt["value"] for prompt in prompts if prompt["type"] == "rectanglelabels"]
+        clicks = [prompt for prompt in prompts if prompt["type"] == "keypointlabels"]
+        if boxes:
+            return [_region(_ellipse(box)) for box in boxes]
+        if len(clicks) == 1:
+            return [_region(_discs(clicks, radius), 0.97 - radius) for radius in RADII]
+        return [_region(_discs(clicks, RADII[0]))]
+
+
+def _discs(clicks: list[dict[str, Any]], radius: float) -> np.ndarray[Any, Any]:
+    mask = np.zeros((960, 1280), np.uint8)
+    for click in sorted(clicks, key=lambda click: not click["is_positive"]):
+        centre = (round(12.8 * click["value"]["x"]), round(9.6 * click["value"]["y"]))
+        cv2.circle(mask, centre, round(radius * 1280), int(click["is_positive"]), -1)
+    return mask
+
+
+def _ellipse(box: dict[str, Any]) -> np.ndarray[Any, Any]:
+    mask = np.zeros((960, 1280), np.uint8)
+    half = (box["width"] * 6.4, box["height"] * 4.8)
+    centre = (box["x"] * 12.8 + half[0], box["y"] * 9.6 + half[1])
+    cv2.ellipse(mask, (centre, (2 * half[0], 2 * half[1]), 0), 1, -1)  # type: ignore[call-overload]
+    return mask
+
+
+def _region(mask: np.ndarray[Any, Any], score: float = 0.9) -> dict[str, Any]:
+    colours = np.zeros((*mask.shape, 4), np.uint8)
+    colours[mask > 0] = 255
+    png = base64.b64encode(cv2.imencode(".png", colours)[1].tobytes()).decode()
+    value = {"imageDataURL": f"data:image/png;base64,{png}", "bitmasklabels": ["Object"]}
+    return {"id": "m", "type": "bitmasklabels", "from_name": "mask", "to_name": "image", "score": score, "value": value}
+
+
+def _track(region: dict[str, Any], last: int | None) -> dict[str, Any]:
+    """The drawn box, carried to the right by one percent a frame, and out of sight on frames 20 to 24."""
+    count = region["value"]["framesCount"]
+    first = region["value"]["sequence"][0]
+    last = last or count
+    sequence = [
+        {
+            "frame": frame,
+            "enabled": not 20 <= frame < 25,
+            "rotation": 0,
+            "auto": True,
+            "score": 0.9,
+            **{key: first[key] for key in ("y", "width", "height")},
+            "x": first["x"] + frame - first["frame"],
+            "rle": _rle(first, first["x"] + frame - first["frame"]),
+        }
+        for frame in range(first["frame"], last + 1)
+    ]
+    note = {} if last == count else {"meta": {"text": [f"frames 1-{last} of {count}; click the label again for the rest"]}}
+    return region | {"value": region["value"] | {"sequence": sequence}} | note
+
+
+def _rle(box: dict[str, float], left: float) -> dict[str, Any]:
+    mask = np.zeros((480, 640), np.uint8, order="F")
+    y, x = round(4.8 * box["y"]), round(6.4 * left)
+    mask[y : y + round(4.8 * box["height"]), x : x + round(6.4 * box["width"])] = 1
+    packed = coco.encode(mask)
+    return {"size": [480, 640], "counts": packed["counts"].decode()}
+
+
+@contextmanager
+def fake_service() -> Iterator[FakeService]:
+    service = FakeService("")
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None: ...
+
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            if path == "/versions" and service.wants_password:
+                self._send(401, b"{}", "application/json")
+            elif path == "/" and "text/html" in self.headers.get("accept", ""):
+                self._file(PACKAGE / "web" / "index.html")
+            elif path in {"/", "/versions"}:
+                self._json(200, service.status)
+            else:
+                name = path.removeprefix("/web/")
+                self._file(FILES.get(name, PACKAGE / "web" / name))
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            answer = service.predict(json.loads(body))
+            timing = {"Server-Timing": "encode;dur=120.4, decode;dur=8.25"} if answer.status == 200 else {}
+            self._json(answer.status, answer.body or {}, timing | answer.headers)
+
+        def do_DELETE(self) -> None:
+            service.cancelled.append(self.path.removeprefix("/jobs/"))
+            self._json(202, {})
+
+        def _file(self, path: Path) -> None:
+            if path.is_file():
+                self._send(200, path.read_bytes(), TYPES[path.suffix])
+            else:
+                self._json(404, {"detail": f"There is no {path.name}.", "error": "NotFound"})
+
+        def _json(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+            self._send(status, json.dumps(body).encode(), "application/json", headers or {})
+
+        def _send(self, status: int, body: bytes, kind: str, headers: dict[str, str] | None = None) -> None:
+            self.send_response(status)
+            for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **(headers or {})}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    service.url = f"http://127.0.0.1:{server.server_address[1]}/"
+    try:
+        yield service
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

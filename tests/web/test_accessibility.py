@@ -1,0 +1,78 @@
+"""axe, the contrast of both schemes included, and the width of a phone."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.web.conftest import DESKTOP, OpenPage
+from tests.web.fake_service import FakeService, Scripted
+from tests.web.overlay import click, shown
+from tests.web.test_status import JOB
+
+PHONE = (390, 844)
+
+
+def full(open_page: OpenPage, service: FakeService, size: tuple[int, int], scheme: str) -> Page:
+    """The page with everything on it that it can show."""
+    service.status |= {
+        "model": "demo",
+        "ready": False,
+        "reason": "The weights are loading.",
+        "jobs": [JOB],
+        "problems": {"12": {"error": "MediaError", "detail": "Set a key.", "at": "2026-11-24T02:11:05+00:00"}},
+    }
+    page = open_page(service.url, size=size, color_scheme=scheme, reduced_motion="reduce")
+    shown(page)
+    click(page, 0.25, 0.5)
+    expect(page.locator("#masks button")).to_have_count(3)
+    for summary in page.locator("summary").all():
+        summary.click()
+    expect(page.locator("#jobs progress")).to_be_visible()
+    return page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_axe_finds_nothing_on_the_picture_s_page(
+    open_page: OpenPage, service: FakeService, size: tuple[int, int], scheme: str
+) -> None:
+    assert violations(full(open_page, service, size, scheme)) == []
+
+
+def test_axe_finds_nothing_on_the_clip_s_page_and_beside_an_error(open_page: OpenPage, service: FakeService) -> None:
+    service.script = [Scripted(502, {"detail": "Not found.", "error": "MediaUnavailable"})]
+    page = open_page(service.url)
+    shown(page)
+    click(page, 0.5, 0.5)
+    expect(page.get_by_role("alert")).to_have_text("Not found.")
+    assert violations(page) == []
+    page.get_by_role("button", name="Sample clip").click()
+    expect(page.locator("#timeline")).to_be_visible()
+    shown(page)
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+def test_nothing_is_wider_than_the_screen(open_page: OpenPage, service: FakeService, width: int) -> None:
+    page = full(open_page, service, (width, 844), "light")
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+
+
+def test_nothing_is_loaded_from_another_host(open_page: OpenPage, service: FakeService) -> None:
+    page = open_page("about:blank")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(service.url)
+    shown(page)
+    assert all(url.startswith((service.url, "data:", "blob:")) for url in asked)
+
+
+def violations(page: Page) -> list[str]:
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]})
+    return [
+        f"{rule['id']}: {node['html'][:150]} {node['any'][:1] and node['any'][0]['message']}"
+        for rule in found.response["violations"]
+        for node in rule["nodes"]
+    ]

@@ -1,0 +1,126 @@
+"""Following an object through a clip, and stepping through what was found."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from label_studio_sam2.demo import SAMPLE_CLIP
+from tests.web.conftest import OpenPage
+from tests.web.fake_service import FakeService
+from tests.web.overlay import click, drag, overlay, shown
+
+
+@pytest.fixture
+def page(open_page: OpenPage, service: FakeService) -> Page:
+    page = open_page(service.url)
+    page.get_by_role("button", name="Sample clip").click()
+    expect(page.locator("#source-name")).to_have_text("Sample clip")
+    shown(page)
+    return page
+
+
+def track(page: Page) -> None:
+    drag(page, (0.3, 0.3), (0.5, 0.6))
+    expect(page.locator("#masks-title")).to_have_text("Track")
+
+
+def to_frame(page: Page, frame: int) -> None:
+    page.locator("#frame").fill(str(frame))
+    expect(page.locator("#masks")).to_contain_text(f"frame {frame}:")
+    page.wait_for_function("() => !document.getElementById('clip').seeking")
+
+
+def test_the_clips_frames_are_counted_at_its_own_rate(page: Page) -> None:
+    file = cv2.VideoCapture(str(SAMPLE_CLIP))
+    expect(page.locator("#fps")).to_have_value(f"{file.get(cv2.CAP_PROP_FPS):g}")
+    expect(page.locator("#frame-text")).to_have_text(f"1 / {file.get(cv2.CAP_PROP_FRAME_COUNT):g}")
+
+
+def test_a_box_is_sent_as_one_region_with_its_frame(page: Page, service: FakeService) -> None:
+    page.get_by_role("button", name="Next frame").click()
+    track(page)
+    (request,) = service.requests
+    (region,) = request["params"]["context"]["result"]
+    assert 'framerate="12"' in request["label_config"]
+    assert request["tasks"][0]["data"]["video"].startswith("data:video/mp4;base64,")
+    assert (region["type"], region["value"]["framesCount"], region["value"]["duration"]) == ("videorectangle", 48, 4)
+    (keyframe,) = region["value"]["sequence"]
+    assert (keyframe["frame"], keyframe["enabled"]) == (2, True)
+    assert [keyframe[key] for key in ("x", "y", "width", "height")] == pytest.approx([30, 30, 20, 30], abs=0.5)
+
+
+def test_each_frame_shows_its_own_mask(page: Page) -> None:
+    track(page)
+    for frame in (1, 11):
+        to_frame(page, frame)
+        drawn = overlay(page)
+        rows, columns = np.nonzero(drawn)
+        left = 0.30 + 0.01 * (frame - 1)
+        assert columns.min() / drawn.shape[1] == pytest.approx(left, abs=0.01)
+        assert columns.max() / drawn.shape[1] == pytest.approx(left + 0.2, abs=0.01)
+        assert rows.min() / drawn.shape[0] == pytest.approx(0.3, abs=0.02)
+
+
+def test_where_the_object_is_out_of_sight_nothing_is_drawn(page: Page) -> None:
+    track(page)
+    expect(page.locator("#answer")).to_contain_text("visible on 43 frames")
+    to_frame(page, 22)
+    expect(page.locator("#masks")).to_contain_text("not visible")
+    assert not overlay(page).any()
+
+
+def test_the_video_shows_the_frame_that_the_number_names(page: Page) -> None:
+    track(page)
+    to_frame(page, 31)
+    seconds = page.evaluate("() => document.getElementById('clip').currentTime")
+    assert 30 / 12 < seconds < 31 / 12
+
+
+def test_a_second_box_on_another_frame_is_a_correction_of_the_same_region(page: Page, service: FakeService) -> None:
+    track(page)
+    to_frame(page, 11)
+    drag(page, (0.5, 0.3), (0.7, 0.6))
+    expect(page.locator("#answer")).to_contain_text("Tracked up to")
+    first, second = (request["params"]["context"]["result"][0] for request in service.requests)
+    assert first["id"] == second["id"]
+    assert [keyframe["frame"] for keyframe in second["value"]["sequence"]] == [1, 11]
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#busy")).to_be_hidden()
+    assert service.requests[-1]["params"]["context"]["result"][0]["value"] == first["value"]
+
+
+def test_a_track_that_goes_on_in_the_background_says_so_and_can_be_fetched(page: Page, service: FakeService) -> None:
+    service.last_frame = 30
+    track(page)
+    expect(page.locator("#answer")).to_contain_text("frames 1-30 of 48")
+    service.last_frame = None
+    page.get_by_role("button", name="Fetch the rest of the track").click()
+    expect(page.locator("#answer")).to_contain_text("Tracked up to frame 48")
+    expect(page.locator("#track-on")).to_be_hidden()
+    assert service.requests[0] == service.requests[1]
+
+
+def test_a_click_on_a_clip_says_that_a_box_is_wanted(page: Page, service: FakeService) -> None:
+    click(page, 0.5, 0.5)
+    expect(page.locator("#answer")).to_contain_text("Drag a box")
+    expect(page.get_by_role("radio", name="Include")).to_be_disabled()
+    assert not service.requests
+
+
+def test_the_clip_plays_with_its_masks_and_stops_at_its_end(page: Page) -> None:
+    track(page)
+    to_frame(page, 40)
+    page.get_by_role("button", name="Play").click()
+    expect(page.locator("#frame-text")).to_have_text("48 / 48")
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    expect(page.locator("#masks")).to_contain_text("frame 48: visible")
+
+
+def test_comma_and_full_stop_step_through_the_frames(page: Page) -> None:
+    page.keyboard.press(".")
+    page.keyboard.press(".")
+    page.keyboard.press(",")
+    expect(page.locator("#frame-text")).to_have_text("2 / 48")
