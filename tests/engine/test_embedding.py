@@ -105,6 +105,12 @@ def test_a_header_of_another_shape_under_a_sound_checksum_is_no_embedding(header
     assert from_bytes(with_header(header), "model") is None
 
 
+def test_more_content_than_the_header_describes_makes_it_no_embedding() -> None:
+    header = {"fingerprint": "model", "arrays": [["<f2", [2]]], "size": [1, 2]}
+    assert from_bytes(with_header(header, bytes(4)), "model") is not None
+    assert from_bytes(with_header(header, bytes(6)), "model") is None
+
+
 def test_a_header_nested_without_end_is_no_embedding() -> None:
     body = b"[" * 60_000
     assert from_bytes(PREFIX.pack(MAGIC, VERSION, len(body), zlib.crc32(body)) + body, "model") is None

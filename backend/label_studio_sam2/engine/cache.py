@@ -153,10 +153,8 @@ class _Recent:
         return self._embeddings.get(key)
 
     def put(self, key: EmbeddingKey, embedding: Embedding) -> None:
-        if embedding.nbytes > self._bound:
+        if embedding.nbytes > self._bound or key in self._embeddings:
             return
-        if (replaced := self._embeddings.pop(key, None)) is not None:
-            self.nbytes -= replaced.nbytes
         self._embeddings[key] = embedding
         self.nbytes += embedding.nbytes
         while self.nbytes > self._bound:

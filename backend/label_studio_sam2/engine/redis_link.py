@@ -116,8 +116,7 @@ def _connect(url: str) -> tuple[redis.Redis | None, str]:
             socket_connect_timeout=CONNECT_SECONDS,
             socket_timeout=ANSWER_SECONDS,
             socket_read_size=READ_BYTES,
-            # once more where the connection had gone stale, but never a second wait for a silent server
-            retry=Retry(NoBackoff(), 1, (redis.ConnectionError,)),
+            retry=Retry(NoBackoff(), 0),  # a second wait for a silent server helps nobody
         )
     except ValueError:  # its text may quote a part of the password, so it is not passed on
         return None, ""
