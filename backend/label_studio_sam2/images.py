@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from struct import error as StructError
+from typing import IO
 
 import cv2
 import numpy as np
@@ -57,16 +58,18 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
 )
 """Offset, bytes and what a file that holds them there is."""
 
-# Pillow reports damage in a dozen ways; these are the ones that its decoders raise for bad bytes.
+# Pillow's decoders report damaged bytes by whatever they stumble over; all of these were seen or are documented.
 _DAMAGE = (
-    OSError,
-    SyntaxError,
-    ValueError,
+    ArithmeticError,
     EOFError,
-    IndexError,
-    KeyError,
-    TypeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
     StructError,
+    SyntaxError,
+    TypeError,
+    ValueError,
     cv2.error,
 )
 
@@ -75,9 +78,9 @@ _pillow_globals = threading.Lock()
 
 def size(path: Path, max_pixels: int, *, name: str = "The picture") -> Size:
     """The upright picture's size, from the file's header alone; raises as `read`, where a header shows it."""
-    with _opened(path, max_pixels, name) as (picture, orientation):
+    with _opened(path, max_pixels, name) as (_, picture, orientation):
         width, height = picture.size
-    return Size(width, height) if orientation >= 5 else Size(height, width)
+    return Size(width, height) if orientation in {5, 6, 7, 8} else Size(height, width)
 
 
 def read(path: Path, *, max_pixels: int, name: str = "The picture") -> Pixels:
@@ -87,9 +90,9 @@ def read(path: Path, *, max_pixels: int, name: str = "The picture") -> Pixels:
     any pixel is decoded, MediaUnreadable for what is no whole picture, MediaUnavailable where the file is
     gone.
     """
-    with _opened(path, max_pixels, name) as (picture, orientation):
+    with _opened(path, max_pixels, name) as (file, picture, orientation):
         try:
-            pixels = _decode(path, picture)
+            pixels = _decode(file, picture)
         except _DAMAGE as problem:
             raise MediaUnreadable(f"{name} is damaged or cut short ({problem}).") from problem
     upright = _TURNS.get(orientation)
@@ -97,25 +100,34 @@ def read(path: Path, *, max_pixels: int, name: str = "The picture") -> Pixels:
 
 
 @contextmanager
-def _opened(path: Path, max_pixels: int, name: str) -> Iterator[tuple[Image.Image, int]]:
-    """The file with its header read, small enough, and the EXIF orientation that is still to be applied."""
+def _opened(path: Path, max_pixels: int, name: str) -> Iterator[tuple[IO[bytes], Image.Image, int]]:
+    """The file, its header read and small enough, and the EXIF orientation that is still to be applied."""
     try:
-        with _quiet_pillow():
-            picture = Image.open(path, formats=FORMATS)
-            orientation = _orientation(picture)
+        file = path.open("rb")
     except FileNotFoundError as problem:
         raise MediaUnavailable(f"{name} is no longer in the media cache; ask again.") from problem
-    except UnidentifiedImageError as problem:
-        raise MediaUnreadable(f"{name} can't be read as a picture: it is {_kind(path)}.") from problem
-    except _DAMAGE as problem:
-        raise MediaUnreadable(f"{name} is damaged or cut short ({problem}).") from problem
-    with picture:
+    with file, _header(file, name) as (picture, orientation):
         width, height = picture.size
         if width * height > max_pixels:
             raise TooLarge(
                 f"{name} has {width} x {height} = {width * height:,} pixels, "
                 f"and MAX_IMAGE_PIXELS allows {max_pixels:,}."
             )
+        yield file, picture, orientation
+
+
+@contextmanager
+def _header(file: IO[bytes], name: str) -> Iterator[tuple[Image.Image, int]]:
+    # Given a path, Pillow maps uncompressed files into memory, and then turns TIFFs wrongly.
+    try:
+        with _quiet_pillow():
+            picture = Image.open(file, formats=FORMATS)
+            orientation = _orientation(picture)
+    except UnidentifiedImageError as problem:
+        raise MediaUnreadable(f"{name} can't be read as a picture: it is {_kind(file)}.") from problem
+    except _DAMAGE as problem:
+        raise MediaUnreadable(f"{name} is damaged or cut short ({problem}).") from problem
+    with picture:
         yield picture, orientation
 
 
@@ -138,11 +150,12 @@ def _orientation(picture: Image.Image) -> int:
     return int(Image.Image.getexif(picture).get(ExifTags.Base.Orientation, 1))
 
 
-def _decode(path: Path, picture: Image.Image) -> Pixels:
+def _decode(file: IO[bytes], picture: Image.Image) -> Pixels:
     if picture.format in {"JPEG", "MPO"} and picture.mode in {"RGB", "L"}:
         # The same libjpeg-turbo and the same pixels as Pillow's, without Pillow's two copies.
         flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-        pixels = cv2.imdecode(np.fromfile(path, np.uint8), flags)
+        file.seek(0)
+        pixels = cv2.imdecode(np.frombuffer(file.read(), np.uint8), flags)
         if pixels is not None and pixels.shape[1::-1] == picture.size:
             return np.asarray(pixels, np.uint8)
     picture.load()
@@ -182,10 +195,10 @@ def _over_white(strip: Image.Image) -> NDArray[np.uint8]:
     return np.asarray(Image.alpha_composite(white, strip.convert("RGBA")).convert("RGB"))
 
 
-def _kind(path: Path) -> str:
+def _kind(file: IO[bytes]) -> str:
     """What a file that is no picture is, in words; never a word of what stands in it."""
-    with path.open("rb") as file:
-        head = file.read(512)
+    file.seek(0)
+    head = file.read(512)
     if not head:
         return "empty (0 bytes)"
     for offset, signature, noun in _SIGNATURES:
