@@ -8,12 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
-import cv2
-import numpy as np
-
 from label_studio_sam2.errors import LabelConfigError
 from label_studio_sam2.geometry import pixels_to_percent, tight_box
-from label_studio_sam2.labelstudio import brush_rle
+from label_studio_sam2.labelstudio import bitmask_png, brush_rle
 from label_studio_sam2.labelstudio.controls import LABELS, Control, LabelingConfig, Shape
 from label_studio_sam2.labelstudio.options import Options
 from label_studio_sam2.labelstudio.prompts import RegionPrompt
@@ -115,10 +112,8 @@ def _brush(bitmap: Bitmap, _options: Options) -> Iterable[Drawing]:
 
 def _bitmask(bitmap: Bitmap, _options: Options) -> Iterable[Drawing]:
     """The editor reads the PNG through its alpha."""
-    alpha = bitmap * np.uint8(255)
-    blank = np.zeros_like(alpha)
-    png = cv2.imencode(".png", cv2.merge([blank, blank, blank, alpha]))[1]
-    yield Drawing({"imageDataURL": "data:image/png;base64," + base64.b64encode(png.tobytes()).decode()})
+    png = base64.b64encode(bitmask_png.encode(bitmap)).decode()
+    yield Drawing({"imageDataURL": "data:image/png;base64," + png})
 
 
 def _polygon(bitmap: Bitmap, options: Options) -> Iterable[Drawing]:
