@@ -417,11 +417,15 @@ def silent(exchange: Exchange) -> None:
     exchange.hang_up()
 
 
+def unasked_304(exchange: Exchange) -> None:
+    exchange.reply(304)
+
+
 def brotli(exchange: Exchange) -> None:
     exchange.reply(200, PICTURE, {"Content-Encoding": "br"})
 
 
-@pytest.mark.parametrize("behaviour", [broken_off, damaged_gzip, garbage, silent, brotli])
+@pytest.mark.parametrize("behaviour", [broken_off, damaged_gzip, garbage, silent, brotli, unasked_304])
 def test_a_broken_answer_is_unavailable_and_leaves_nothing(
     desk: Desk, behaviour: Callable[[Exchange], None]
 ) -> None:

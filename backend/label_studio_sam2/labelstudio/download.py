@@ -88,7 +88,7 @@ class Download:
         """One answer's worth; whether more has to be asked for."""
         before = self._size
         with self._answer(pool, headers) as (response, url):
-            if response.status == 304 and not before:
+            if response.status == 304 and headers and not before:
                 self._received = Received(modified=False)
                 return False
             sent = httpx.Headers(response.headers)
