@@ -20,7 +20,7 @@ from demo_model.losses import prompt_loss, true_ious
 from demo_model.model import Decoded, Features, decode, encode
 from demo_model.prompts import Points, Targets
 
-_OBJECTS = 2  # of each clip
+_OBJECTS = 3  # of each clip
 _SCORE_WEIGHT = 0.5
 _FIRST_PROMPTS = (("mask", 0.3), ("box", 0.4), ("click", 0.3))
 _TRUE_PRESENCE_SHARE = 0.3  # of the steps that remember with the true presence instead of the predicted one
@@ -61,7 +61,7 @@ class Track:
     def follow(self, index: int, targets: Targets) -> Decoded:
         """Find every object in the next frame from memory alone."""
         coarse, fine, position = self._frame(index)
-        count, channels, height, width = coarse.shape
+        height, width = coarse.shape[2:]
         embedding = self.model._prepare_memory_conditioned_features(
             frame_idx=index,
             is_init_cond_frame=False,
@@ -71,7 +71,7 @@ class Track:
             output_dict=self.memory,
             num_frames=self.frames,
         )
-        nothing = prompts.none(count, coarse.device)
+        nothing = prompts.none(len(coarse), coarse.device)
         decoded = decode(self.model, embedding, fine, (nothing.coordinates, nothing.labels), None)
         self._keep(index, decoded, targets, multimask=True)
         return decoded
@@ -113,7 +113,9 @@ def clip_step(model: SAM2Base, images: Tensor, labels: Tensor) -> Outcome:
     frames = images.shape[1]
     clips, numbers, first = choose_objects(labels[:, 0], _OBJECTS)
     trust_truth = bool(torch.rand(()) < _TRUE_PRESENCE_SHARE)
-    track = Track(model, encode(model, images.flatten(0, 1)), clips, frames, trust_truth)
+    with torch.no_grad():  # pictures train the encoder; clips, dear as they are, what comes after it
+        features = encode(model, images.flatten(0, 1))
+    track = Track(model, features, clips, frames, trust_truth)
     kind = _draw_kind()
     decoded = track.start(first, kind)
     losses = [prompt_loss(decoded, first, ambiguous=kind == "click")]

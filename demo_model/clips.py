@@ -12,17 +12,13 @@ something that hides them for a few frames.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from demo_model.scenes import LOOKS, finish, random_sprite, scene_rng
+from demo_model.scenes import LOOKS, Masks, finish, random_sprite, scene_rng, separate
 from demo_model.shapes import Difficulty, Outline, circle_points
 from demo_model.sprites import Canvas, Pose, Sprite
-from demo_model.textures import Colour, Pixels, Split, random_texture
-
-Masks: TypeAlias = NDArray[np.bool_]
+from demo_model.textures import Pixels, Split, Style, random_texture
 
 _CLIP_SALT = 1 << 40  # keeps the seeds of clips apart from those of scenes
 _OBJECTS: dict[Difficulty, tuple[int, int]] = {"plain": (2, 4), "hard": (3, 5)}
@@ -44,7 +40,7 @@ class Frame:
     @property
     def masks(self) -> Masks:
         """(objects, H, W): the visible pixels of each object, none where it is out of sight."""
-        return self.labels[None] == np.arange(1, self.objects + 1, dtype=np.uint8)[:, None, None]
+        return separate(self.labels, self.objects)
 
 
 @dataclass(frozen=True)
@@ -140,24 +136,25 @@ class Clip:
         height: int = 256,
         hide: tuple[int, int] | None = None,
     ) -> None:
-        rng = scene_rng(_CLIP_SALT + seed, difficulty, split)
+        style = Style(split, difficulty)
+        rng = scene_rng(_CLIP_SALT + seed, style)
         look = LOOKS[difficulty]
         self._noise_seed = int(rng.integers(1 << 31))
         self._blur, self._noise = rng.uniform(0, look.blur), rng.uniform(0, look.noise)
         self._aspect = (width / min(width, height), height / min(width, height))
         colours = [rng.uniform(0, 255, 3)]
         contrast = rng.uniform(*look.background_contrast)
-        surface = random_texture(rng, split, difficulty, colours[0], contrast).paint(max(width, height))
+        surface = random_texture(rng, style, colours[0], contrast).paint(max(width, height))
         self._background = np.ascontiguousarray(surface[:height, :width])
         self.objects = int(rng.integers(_OBJECTS[difficulty][0], _OBJECTS[difficulty][1] + 1))
         shadow = rng.uniform(0.2, 0.6) if rng.random() < look.shadow else 0.0
         self._movers: list[tuple[Sprite, Path]] = []
         self._covers: list[Cover] = []
         for label in range(1, self.objects + 1):
-            sprite = random_sprite(rng, split, difficulty, colours, label, shadow)
+            sprite = random_sprite(rng, style, colours, label, shadow)
             if difficulty == "plain":
                 colours.append(sprite.texture.colours[0])
-            self._add(rng, sprite, difficulty, split, colours, hide)
+            self._add(rng, sprite, style, hide)
         unit = min(width, height)
         self._patches = [
             sprite.texture.paint(sprite.patch_size(unit * (path.radius.middle + path.radius.reach)))
@@ -176,23 +173,17 @@ class Clip:
         return Frame(finish(rng, canvas.rgb, self._blur, self._noise), canvas.labels, self.objects)
 
     def _add(
-        self,
-        rng: np.random.Generator,
-        sprite: Sprite,
-        difficulty: Difficulty,
-        split: Split,
-        colours: list[Colour],
-        hide: tuple[int, int] | None,
+        self, rng: np.random.Generator, sprite: Sprite, style: Style, hide: tuple[int, int] | None
     ) -> None:
         """Give an object its path and what hides it."""
         absence, leaves = _plan_absence(rng), rng.random() < 0.5
         if hide is not None:
             leaves = False
             absence = Absence(*hide, period=_NEVER, ramp=6) if sprite.label == 1 else None
-        path = _random_path(rng, difficulty, self._aspect, absence, leaves)
+        path = _random_path(rng, style.difficulty, self._aspect, absence, leaves)
         self._movers.append((sprite, path))
         if absence is not None and not leaves:
-            self._covers.append(_random_cover(rng, path, split, difficulty))
+            self._covers.append(_random_cover(rng, path, style))
 
 
 def _plan_absence(rng: np.random.Generator) -> Absence | None:
@@ -225,11 +216,10 @@ def _random_swing(rng: np.random.Generator, extent: float, radius: float) -> Swi
     return Swing(middle, reach, rng.uniform(*_SPEED) / max(reach, 0.1), rng.uniform(0, 2 * np.pi))
 
 
-def _random_cover(
-    rng: np.random.Generator, hidden: Path, split: Split, difficulty: Difficulty
-) -> Cover:
+def _random_cover(rng: np.random.Generator, hidden: Path, style: Style) -> Cover:
     """A disc or a square around it: both contain the whole object."""
     square = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
     outline = Outline((square if rng.random() < 0.5 else circle_points(40),))
-    texture = random_texture(rng, split, difficulty, rng.uniform(0, 255, 3), rng.uniform(*LOOKS[difficulty].contrast))
+    contrast = rng.uniform(*LOOKS[style.difficulty].contrast)
+    texture = random_texture(rng, style, rng.uniform(0, 255, 3), contrast)
     return Cover(Sprite(outline, texture, 0), hidden, rng.uniform(0, 2 * np.pi))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -32,12 +33,17 @@ def export(run: Path, data_seed: int, evaluation: Path | None, target: Path = CH
 
 def _commit() -> str:
     """The commit of this folder, or 'uncommitted' where it differs from one."""
-    here = Path(__file__).parent
-    changed = subprocess.run(["git", "status", "--porcelain", "."], cwd=here, capture_output=True, text=True, check=True)
-    if changed.stdout.strip():
+    return "uncommitted" if _git("status", "--porcelain", ".") else _git("log", "-1", "--format=%H", ".")
+
+
+def _git(*words: str) -> str:
+    git = shutil.which("git")
+    if git is None:
         return "uncommitted"
-    head = subprocess.run(["git", "log", "-1", "--format=%H", "."], cwd=here, capture_output=True, text=True, check=True)
-    return head.stdout.strip()
+    here = Path(__file__).parent
+    # The words are constants of this file.
+    done = subprocess.run([git, *words], cwd=here, capture_output=True, text=True, check=True)  # noqa: S603
+    return done.stdout.strip()
 
 
 def main() -> None:

@@ -45,13 +45,13 @@ def image_step(model: SAM2Base, layout_head: nn.Module, images: Tensor, labels: 
 
 
 def choose_objects(labels: Tensor, count: int) -> tuple[Tensor, Tensor, Targets]:
-    """`count` objects of each of N pictures, with repetition: the pictures' indices and the objects' numbers, both
-    (N x count,), and the targets."""
+    """`count` objects of each of N pictures: the pictures' indices and the objects' numbers, both (N x count,), and
+    the targets. No object comes twice unless the picture has too few; a picture without any gives empty targets."""
     present = torch.zeros(len(labels), 256, device=labels.device)
     present.scatter_(1, labels.long().flatten(1), 1.0)
     present[:, 0] = 0
-    present[:, 1] += 1e-6  # a picture without objects gets an empty target
-    chosen = torch.multinomial(present, count, replacement=True).flatten()
+    lots, chosen = (present * (1 + torch.rand_like(present))).topk(count, dim=1)
+    chosen = torch.where(lots > 0, chosen, chosen[:, :1]).flatten()
     picture = torch.arange(len(labels), device=labels.device).repeat_interleave(count)
     return picture, chosen, Targets.of(labels[picture] == chosen[:, None, None])
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import torch
+from sam2.modeling.sam.transformer import Attention
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor, nn
 
@@ -34,7 +35,7 @@ def initialise(model: SAM2Base) -> None:
     nn.init.constant_(model.mask_downsample.bias, -10.0)
 
 
-def _tie(attention: nn.Module) -> None:
+def _tie(attention: Attention) -> None:
     """Equal orthogonal query and key projections: what lies at the same place attends to each other."""
     query, key = attention.q_proj, attention.k_proj
     nn.init.orthogonal_(query.weight, gain=_CROSS_ATTENTION_GAIN)
@@ -43,7 +44,7 @@ def _tie(attention: nn.Module) -> None:
     nn.init.zeros_(key.bias)
 
 
-def _look_here(attention: nn.Module) -> None:
+def _look_here(attention: Attention) -> None:
     """Equal query and key biases: under rotary encoding their product is largest for the same place."""
     nn.init.constant_(attention.q_proj.bias, _MEMORY_BIAS)
     nn.init.constant_(attention.k_proj.bias, _MEMORY_BIAS)
@@ -56,5 +57,5 @@ def _fourier(embedding: Tensor) -> Tensor:
     waves = []
     for index in range(math.ceil(channels / 4)):
         frequency = math.pi * (1 + index) / 2
-        waves += [torch.sin(frequency * x), torch.cos(frequency * x), torch.sin(frequency * y), torch.cos(frequency * y)]
+        waves += [wave(frequency * axis) for axis in (x, y) for wave in (torch.sin, torch.cos)]
     return 0.3 * torch.stack(waves[:channels])[None]

@@ -18,6 +18,7 @@ def write_movie(path: Path, frames: Iterable[Pixels], frames_a_second: int = 12)
     codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=Fraction(frames_a_second))
+        assert isinstance(stream, av.VideoStream)
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": _QUALITY}
         for number, pixels in enumerate(frames):

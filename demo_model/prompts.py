@@ -108,7 +108,7 @@ def _extent(profile: Tensor) -> tuple[Tensor, Tensor]:
 
 def _pick(coarse: Tensor, masks: Tensor, wanted: Tensor) -> Tensor:
     """A pixel of each region, (N, 2) x, y: a cell by its share, then a pixel there whose mask is as wanted, (N,)."""
-    count, height, width = coarse.shape
+    count, width = len(coarse), coarse.shape[2]
     depth = F.avg_pool2d(F.avg_pool2d(coarse[:, None], 5, 1, 2), 5, 1, 2)[:, 0]
     central = torch.rand(count, 1, 1, device=coarse.device) < 0.5
     weights = torch.where(central, coarse * (depth / depth.amax((1, 2), keepdim=True).clamp(min=1e-6)) ** 8, coarse**2)

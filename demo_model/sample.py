@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from demo_model.clips import Clip
+from demo_model.metrics import box_of, deepest
 from demo_model.model import CONFIG
 from demo_model.movies import write_movie
 from demo_model.scenes import Scene, finish
@@ -79,23 +80,19 @@ def sample_clip() -> Clip:
     return Clip(_CLIP_SEED, width=640, height=480, hide=_HIDDEN)
 
 
-def deepest(mask: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> tuple[int, int]:
-    """The pixel x, y of a mask that is farthest from its edge, the picture's border counted as one."""
-    padded = np.pad(mask.astype(np.uint8), 1)
-    _, _, _, (x, y) = cv2.minMaxLoc(cv2.distanceTransform(padded, cv2.DIST_L2, 5))
-    return int(x) - 1, int(y) - 1
-
-
 def _prompts(scene: Scene) -> list[dict[str, object]]:
     """For three objects a click in, a click out and a box, in pixels."""
     ring, _, _, green, violet, *_ = scene.masks
     ring_centre = (round(0.27 * _HEIGHT), round(0.30 * _HEIGHT))
-    chosen = (("ring", 1, ring, ring_centre), ("green", 4, green, deepest(violet)), ("violet", 5, violet, deepest(green)))
+    chosen = (
+        ("ring", 1, ring, ring_centre),
+        ("green", 4, green, deepest(violet)),
+        ("violet", 5, violet, deepest(green)),
+    )
     found = []
     for name, number, mask, outside in chosen:
-        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        box = [int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1]
-        found.append({"name": name, "object": number, "click": deepest(mask), "outside": outside, "box": box})
+        prompts = {"click": deepest(mask), "outside": outside, "box": box_of(mask)}
+        found.append({"name": name, "object": number} | prompts)
     return found
 
 

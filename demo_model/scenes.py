@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from demo_model.shapes import Difficulty, random_outline
 from demo_model.sprites import Canvas, Pose, Sprite
-from demo_model.textures import Colour, Pixels, Split, random_texture
+from demo_model.textures import Colour, Pixels, Split, Style, random_texture
 
 Masks: TypeAlias = NDArray[np.bool_]
 
@@ -60,50 +60,57 @@ class Scene:
     @property
     def masks(self) -> Masks:
         """(objects, H, W): the visible pixels of each object. No two overlap, and none is empty."""
-        return self.labels[None] == np.arange(1, int(self.labels.max()) + 1, dtype=np.uint8)[:, None, None]
+        return separate(self.labels, int(self.labels.max()))
+
+
+def separate(labels: Pixels, objects: int) -> Masks:
+    """The mask of each object, (objects, H, W), from object numbers (H, W) that begin at 1."""
+    masks: Masks = labels[None] == np.arange(1, objects + 1, dtype=np.uint8)[:, None, None]
+    return masks
 
 
 def draw_scene(
     seed: int, *, difficulty: Difficulty = "plain", split: Split = "held_out", width: int = 256, height: int = 256
 ) -> Scene:
     """Draw the picture of a seed at any size."""
-    rng = scene_rng(seed, difficulty, split)
+    style = Style(split, difficulty)
+    rng = scene_rng(seed, style)
     look = LOOKS[difficulty]
     aspect = (width / min(width, height), height / min(width, height))
     base = rng.uniform(0, 255, 3)
-    canvas = background(rng, split, difficulty, base, width, height)
+    canvas = background(rng, style, base, width, height)
     _strokes(rng, canvas, int(rng.integers(look.litter + 1)))
     shadow = rng.uniform(0.2, 0.6) if rng.random() < look.shadow else 0.0
     for label, pose in enumerate(_arrange(rng, look, aspect), start=1):
-        canvas.paint(random_sprite(rng, split, difficulty, [base], label, shadow), pose)
+        canvas.paint(random_sprite(rng, style, [base], label, shadow), pose)
     _strokes(rng, canvas, int(rng.integers(look.litter // 2 + 1)))
     image = finish(rng, canvas.rgb, rng.uniform(0, look.blur), rng.uniform(0, look.noise))
     return Scene(image, _renumber(canvas.labels))
 
 
-def scene_rng(seed: int, difficulty: Difficulty, split: Split) -> np.random.Generator:
+def scene_rng(seed: int, style: Style) -> np.random.Generator:
     """The random numbers of a seed; those of the two splits and difficulties have nothing to do with each other."""
-    return np.random.default_rng((_SPLIT_SALT[split], _DIFFICULTY_SALT[difficulty], seed))
+    return np.random.default_rng((_SPLIT_SALT[style.split], _DIFFICULTY_SALT[style.difficulty], seed))
 
 
 def background(
-    rng: np.random.Generator, split: Split, difficulty: Difficulty, base: Colour, width: int, height: int
+    rng: np.random.Generator, style: Style, base: Colour, width: int, height: int
 ) -> Canvas:
     """A canvas with nothing on it but a surface around the colour `base`."""
-    contrast = rng.uniform(*LOOKS[difficulty].background_contrast)
+    contrast = rng.uniform(*LOOKS[style.difficulty].background_contrast)
     side = max(width, height)
-    surface = random_texture(rng, split, difficulty, base, contrast).paint(side)
+    surface = random_texture(rng, style, base, contrast).paint(side)
     return Canvas(np.ascontiguousarray(surface[:height, :width]), np.zeros((height, width), np.uint8))
 
 
 def random_sprite(
-    rng: np.random.Generator, split: Split, difficulty: Difficulty, others: list[Colour], label: int, shadow: float
+    rng: np.random.Generator, style: Style, others: list[Colour], label: int, shadow: float
 ) -> Sprite:
     """An object whose colour stands out from other colours as far as the difficulty asks."""
-    look = LOOKS[difficulty]
+    look = LOOKS[style.difficulty]
     colour = contrasting_colour(rng, others, look.colour_distance)
-    texture = random_texture(rng, split, difficulty, colour, rng.uniform(*look.contrast))
-    return Sprite(random_outline(rng, difficulty), texture, label, shadow)
+    texture = random_texture(rng, style, colour, rng.uniform(*look.contrast))
+    return Sprite(random_outline(rng, style.difficulty), texture, label, shadow)
 
 
 def contrasting_colour(rng: np.random.Generator, others: list[Colour], distance: float) -> Colour:

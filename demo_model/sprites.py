@@ -119,4 +119,4 @@ def _warp(patch: Pixels, to_canvas: NDArray[np.float64], window: tuple[slice, sl
     matrix[:, :2] *= cell
     size = (columns.stop - columns.start, rows.stop - rows.start)
     warped = cv2.warpAffine(patch, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return warped.astype(np.float32)
+    return np.asarray(warped, np.float32)

@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from demo_model.clip_training import clip_step
 from demo_model.checkpoints import Progress, Run
+from demo_model.clip_training import clip_step
 from demo_model.feed import Source, batches
 from demo_model.image_training import Outcome, image_step
 from demo_model.initialisation import initialise
@@ -35,18 +35,20 @@ class Stage:
     steps: int
     rates: tuple[float, float]
     images: Source
-    clips: Source | None = None  # every second step, if there are any
+    clips: Source | None = None
+    clip_steps: int = 0  # after each step on pictures
 
 
 STAGES = (
     Stage("images at 128", 1500, (1e-3, 6e-4), Source(size=128, batch=16, frames=1, plain_share=0.5)),
-    Stage("images at 256", 300, (6e-4, 6e-4), Source(size=256, batch=8, frames=1, plain_share=0.5)),
+    Stage("images at 256", 80, (6e-4, 6e-4), Source(size=256, batch=8, frames=1, plain_share=0.5)),
     Stage(
-        "images at 256, clips at 128",
-        2400,
-        (6e-4, 6e-4),
+        "clips at 128",
+        800,
+        (8e-4, 6e-4),
         Source(size=256, batch=6, frames=1, plain_share=0.5),
         Source(size=128, batch=4, frames=8, plain_share=0.6),
+        clip_steps=5,
     ),
 )
 
@@ -76,7 +78,7 @@ def outcomes(run: Run, stage: Stage, device: torch.device) -> Iterator[Outcome]:
     scenes = batches(stage.images, run.progress.pictures)
     clips = batches(stage.clips, run.progress.pictures) if stage.clips else None
     while True:
-        if stage.clips and clips and run.progress.step % 2:
+        if stage.clips and clips and run.progress.step % (1 + stage.clip_steps):
             set_image_size(run.model, stage.clips.size)
             images, labels = next(clips)
             yield clip_step(run.model, images.to(device), labels.to(device))
@@ -96,7 +98,7 @@ def train_stage(run: Run, stage: Stage, device: torch.device) -> Iterator[dict[s
             group["lr"] = rate
         outcome = next(steps)
         run.optimiser.zero_grad()
-        outcome.loss.backward()
+        outcome.loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
         norm = nn.utils.clip_grad_norm_(parameters, _LARGEST_GRADIENT)
         run.optimiser.step()
         run.progress = run.progress.after_step(stage.images.batch)

@@ -36,7 +36,9 @@ def sample_masks() -> NDArray[np.bool_]:
     """The true masks of the sample picture's objects, (objects, 960, 1280)."""
     labels = cv2.imread(str(_FOLDER / "sample_masks.png"), cv2.IMREAD_GRAYSCALE)
     assert labels is not None
-    return labels[None] == np.arange(1, int(labels.max()) + 1, dtype=np.uint8)[:, None, None]
+    numbers = np.arange(1, int(labels.max()) + 1, dtype=np.uint8)
+    masks: NDArray[np.bool_] = labels[None] == numbers[:, None, None]
+    return masks
 
 
 def sample_clip_masks() -> NDArray[np.bool_]:

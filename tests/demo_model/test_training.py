@@ -1,0 +1,47 @@
+"""Training: one step of each kind changes the weights, and a run continues where it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from demo_model.clip_training import clip_step
+from demo_model.feed import Source
+from demo_model.image_training import image_step
+from demo_model.train import new_run
+
+CPU = torch.device("cpu")
+
+
+def draw(source: Source) -> tuple[torch.Tensor, torch.Tensor]:
+    images, labels = source.draw(0)
+    return torch.from_numpy(images), torch.from_numpy(labels)
+
+
+def test_a_step_on_pictures_reaches_the_encoder() -> None:
+    run = new_run(CPU, seed=0)
+    outcome = image_step(run.model, run.layout_head, *draw(Source(size=128, batch=2, frames=1, plain_share=0.5)))
+    outcome.loss.backward()
+    assert torch.isfinite(outcome.loss)
+    gradient = run.model.image_encoder.trunk.patch_embed.proj.weight.grad
+    assert gradient.abs().sum() > 0
+
+
+def test_a_step_on_clips_reaches_the_memory() -> None:
+    run = new_run(CPU, seed=0)
+    outcome = clip_step(run.model, *draw(Source(size=128, batch=1, frames=3, plain_share=1.0)))
+    outcome.loss.backward()
+    assert torch.isfinite(outcome.loss)
+    assert run.model.memory_encoder.out_proj.weight.grad.abs().sum() > 0
+    assert run.model.memory_attention.layers[0].cross_attn_image.v_proj.weight.grad.abs().sum() > 0
+
+
+def test_a_run_continues_where_it_was(tmp_path: Path) -> None:
+    run = new_run(CPU, seed=0)
+    run.progress = run.progress.after_step(16)
+    run.save(tmp_path / "run.pt")
+    other = new_run(CPU, seed=1)
+    other.load(tmp_path / "run.pt", CPU)
+    assert other.progress == run.progress
+    for name, weight in run.model.state_dict().items():
+        assert torch.equal(other.model.state_dict()[name], weight)
