@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from label_studio_sam2.geometry import (
     Ellipse,
+    changes,
     clipped,
     ellipse_to_mask,
     hull,
@@ -118,3 +119,9 @@ def test_an_ellipse_covers_its_area(
 )
 def test_an_ellipse_elsewhere_or_without_area_covers_nothing(ellipse: Ellipse) -> None:
     assert not ellipse_to_mask(ellipse, Size(100, 100)).any()
+
+
+@given(bitmaps)
+def test_changes_are_where_a_pixel_differs_from_the_one_before(bitmap: Bitmap) -> None:
+    flat = bitmap.reshape(-1)
+    assert changes(bitmap).tolist() == [at for at in range(1, flat.size) if flat[at] != flat[at - 1]]

@@ -78,6 +78,12 @@ def cropped(bitmap: Bitmap, box: Box) -> Bitmap:
     return bitmap[int(box.y0) : int(box.y1), int(box.x0) : int(box.x1)]
 
 
+def changes(bitmap: Bitmap) -> NDArray[np.int64]:
+    """Where, in reading order, a pixel differs from the one before it."""
+    flat = np.ascontiguousarray(bitmap).reshape(-1)
+    return np.flatnonzero(flat[1:] != flat[:-1]) + 1
+
+
 def iou(one: Bitmap, other: Bitmap) -> float:
     """Intersection over union; 1 for two empty masks."""
     both = np.count_nonzero(one & other)

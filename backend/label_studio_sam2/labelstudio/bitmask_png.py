@@ -14,6 +14,7 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
+from label_studio_sam2.geometry import changes
 from label_studio_sam2.types import Bitmap
 
 Numbers = NDArray[np.int64]
@@ -71,9 +72,7 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 def _ends(bitmap: Bitmap) -> Numbers:
     """Where runs of bytes end: of zeros, of 255s, in turn. A row begins with a zero byte, its filter."""
     height, width = bitmap.shape
-    flat = np.ascontiguousarray(bitmap).reshape(-1)
-    change = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    row, column = np.divmod(change, width)
+    row, column = np.divmod(changes(bitmap), width)
     stride = width * 4 + 1
     within = (row * stride + 1 + column * 4)[column > 0]
     left, right = np.flatnonzero(bitmap[:, 0]), np.flatnonzero(bitmap[:, -1])

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from label_studio_sam2.errors import PromptError
+from label_studio_sam2.geometry import changes
 from label_studio_sam2.types import Bitmap, Size
 
 CHANNELS = 4
@@ -33,10 +34,9 @@ def encode(bitmap: Bitmap) -> list[int]:
 
 def _runs(bitmap: Bitmap) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Lengths in bytes, none above LONGEST, and values, of the runs in reading order."""
-    flat = np.ascontiguousarray(bitmap).reshape(-1)
-    ends = np.append(np.flatnonzero(flat[1:] != flat[:-1]) + 1, flat.size)
+    ends = np.append(changes(bitmap), bitmap.size)
     lengths = np.diff(ends, prepend=0) * CHANNELS
-    values = (np.arange(len(ends)) % 2 == 1) ^ flat[0]
+    values = (np.arange(len(ends)) % 2 == 1) ^ bitmap[0, 0]
     pieces = (lengths + LONGEST - 1) // LONGEST
     last = lengths - (pieces - 1) * LONGEST
     every = np.full(int(pieces.sum()), LONGEST)
