@@ -1,0 +1,202 @@
+"""Label Studio's real editor in a headless Chromium, as an annotator uses it.
+
+Places are pixels (x, y) of the upright image. Every wait is for a state of the page, never for a time.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.sync_api import Browser, Page, Response, sync_playwright
+
+from tests.e2e.label_studio import LabelStudio
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PATIENCE_MS = 120_000
+"""For anything that the page waits for; two cores may be shared with a training."""
+
+Place = tuple[float, float]
+
+PICTURE = "img[src^=blob]"
+SHOWN = "img[src^=blob], .lsf-video-segmentation canvas, video"
+LOADED = f"() => document.querySelector('{PICTURE}').naturalWidth > 0"
+NATURAL_SIZE = (
+    f"() => {{ const i = document.querySelector('{PICTURE}'); return [i.naturalWidth, i.naturalHeight] }}"
+)
+SUGGESTED = (
+    "(id) => [...Htx.annotationStore.selected.suggestions.values()].some(region => region.cleanId === id)"
+)
+SETTLED = "() => Htx.annotationStore.selected.suggestions.size === 0"
+REGIONS = """() => Htx.annotationStore.selected.regions.map(region => ({
+    id: region.cleanId, type: region.type, labels: region.labels }))"""
+SERIALIZED = "() => JSON.parse(JSON.stringify(Htx.annotationStore.selected.serializeAnnotation()))"
+KEEP_LABEL = "() => Htx.settings.continuousLabeling || Htx.settings.toggleContinuousLabeling()"
+"""The setting "Keep label selected after creating a region"."""
+
+
+@dataclass
+class Editor:
+    """One browser tab, logged in."""
+
+    page: Page
+    label_studio: LabelStudio
+
+    def open(self, project: int, task: int, *, auto_accept: bool = False) -> None:
+        """Shows a task with Auto-Annotation on and waits until its picture or video is there."""
+        store = {"autoAnnotation": "true", "autoAcceptSuggestions": str(auto_accept).lower()}
+        self.page.evaluate("(store) => Object.assign(localStorage, store)", store)
+        self.page.goto(f"{self.label_studio.url}/projects/{project}/data?task={task}")
+        self.page.wait_for_function("() => globalThis.Htx?.annotationStore?.selected?.objects?.length > 0")
+        self.page.wait_for_selector(SHOWN, state="attached")
+        if self.page.locator(PICTURE).count():
+            self.page.wait_for_function(LOADED)
+        self.page.evaluate(KEEP_LABEL)
+
+    def label(self, name: str, nth: int = 0) -> None:
+        """Chooses a label; one that several tags have stands several times, in the config's order."""
+        self.page.locator(".lsf-label", has_text=re.compile(rf"^{name}")).nth(nth).click()
+
+    def smart_tool(self, name: str) -> None:
+        """Chooses a smart tool by its accessible name; several share one button with a menu."""
+        group = self.page.locator(".lsf-toolbar .lsf-tool_smart").first
+        group.hover()
+        inner = group.locator(f"[aria-label='{name}']")
+        (inner if inner.count() else group).first.click()
+        self.page.mouse.move(300, 80)
+
+    def click(self, place: Place, *, alt: bool = False) -> list[dict[str, Any]]:
+        """A click with the smart tool; returns the regions that Label Studio got for it, once they are shown."""
+        with self._answer() as got, self._held("Alt", alt):
+            x, y = self._on_page(place)
+            self.page.mouse.move(x, y)
+            self.page.mouse.down()
+            self.page.mouse.up()
+        return got
+
+    def drag(self, *places: Place) -> list[dict[str, Any]]:
+        """Draws from place to place and returns the regions that Label Studio got for it, once they are shown."""
+        with self._answer() as got:
+            self.draw(*places)
+        return got
+
+    def click_through(self, *places: Place) -> list[dict[str, Any]]:
+        """Clicks place after place, as the 3-point box is drawn."""
+        with self._answer() as got:
+            for place in places:
+                self.page.mouse.move(*self._on_page(place), steps=4)
+                self.page.mouse.down()
+                self.page.mouse.up()
+        return got
+
+    def draw(self, *places: Place) -> None:
+        """As `drag`, where no answer is due."""
+        first, *others = places
+        self.page.mouse.move(*self._on_page(first))
+        self.page.mouse.down()
+        for place in others:
+            self.page.mouse.move(*self._on_page(place), steps=8)
+        self.page.mouse.up()
+
+    def accept(self) -> None:
+        """The tick in the bottom bar: all suggestions become regions."""
+        self.page.get_by_test_id("bottombar-accept-suggestions-button").click()
+        self.page.wait_for_function(SETTLED)
+
+    def submit(self) -> None:
+        """Submits, and waits until Label Studio has stored the annotation."""
+        with self.page.expect_response(_is_stored):
+            self.page.get_by_test_id("bottombar-submit-button").click()
+
+    def regions(self) -> list[dict[str, Any]]:
+        return list(self.page.evaluate(REGIONS))
+
+    def serialized(self) -> list[dict[str, Any]]:
+        """The annotation as the editor would save it now."""
+        return list(self.page.evaluate(SERIALIZED))
+
+    def picture(self) -> NDArray[np.uint8]:
+        """What an annotator sees of the image and what is drawn on it: (H, W, 3) RGB of the screen's pixels."""
+        x, y, width, height = self._picture_box()
+        png = self.page.screenshot(clip={"x": x, "y": y, "width": width, "height": height})
+        return np.array(Image.open(io.BytesIO(png)).convert("RGB"))
+
+    def screenshot(self, path: Path) -> None:
+        self.page.screenshot(path=path)
+
+    @contextmanager
+    def _answer(self) -> Iterator[list[dict[str, Any]]]:
+        got: list[dict[str, Any]] = []
+        with self.page.expect_response(
+            lambda response: "/interactive-annotating" in response.url
+        ) as expected:
+            yield got
+        answer = expected.value.json()
+        assert "errors" not in answer, answer
+        got += answer["data"]["result"]
+        if got:
+            self.page.wait_for_function(SUGGESTED, arg=got[0]["id"])
+
+    @contextmanager
+    def _held(self, key: str, wanted: bool) -> Iterator[None]:
+        if wanted:
+            self.page.keyboard.down(key)
+        yield
+        if wanted:
+            self.page.keyboard.up(key)
+
+    def _on_page(self, place: Place) -> Place:
+        x, y, width, height = self._picture_box()
+        natural_width, natural_height = self.page.evaluate(NATURAL_SIZE)
+        return x + place[0] * width / natural_width, y + place[1] * height / natural_height
+
+    def _picture_box(self) -> tuple[float, float, float, float]:
+        box = self.page.locator(PICTURE).first.bounding_box()
+        assert box is not None
+        return box["x"], box["y"], box["width"], box["height"]
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """The machine's Chromium."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@contextmanager
+def logged_in(chromium: Browser, label_studio: LabelStudio) -> Iterator[Editor]:
+    """A tab of its own, with nothing remembered from another one but the login."""
+    context = chromium.new_context(viewport={"width": 1500, "height": 1000}, locale="en-US")
+    context.set_default_timeout(PATIENCE_MS)
+    with label_studio.session() as http:
+        cookies = [
+            {"name": c.name, "value": c.value or "", "url": label_studio.url} for c in http.cookies.jar
+        ]
+    context.add_cookies(cookies)
+    page = context.new_page()
+    page.goto(label_studio.url + "/version")
+    yield Editor(page, label_studio)
+    context.close()
+
+
+def _is_stored(response: Response) -> bool:
+    return response.request.method in {"POST", "PATCH"} and "/annotations" in response.url

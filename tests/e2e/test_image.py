@@ -1,0 +1,219 @@
+"""What an annotator does on pictures, in the real editor, with the demo model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from label_studio_sam2.labelstudio.templates import TEMPLATES
+
+from tests.e2e.backend import Backend
+from tests.e2e.editor import Editor
+from tests.e2e.label_studio import LabelStudio
+from tests.e2e.pictures import (
+    Bitmap,
+    Picture,
+    Subject,
+    bitmask_mask,
+    box_mask,
+    brush_mask,
+    iou,
+    polygon_mask,
+)
+
+GOOD = 0.8
+LABELS = ("Thing", "Other")
+CLICK_LABELS, BOX_LABELS = 0, 1
+"""The rows in which a template's labels stand."""
+
+PLAIN, CROWDED = 18, 8
+"""Seeds of scenes with four and five whole objects."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A project with one picture, whose task is open in the editor."""
+
+    label_studio: LabelStudio
+    editor: Editor
+    project: int
+    task: int
+
+    def saved(self) -> list[dict[str, Any]]:
+        """The regions of the submitted annotation that our output control drew, each id once."""
+        result = self.label_studio.annotations(self.task)[-1]["result"]
+        return [region for region in result if region["from_name"] == "result"]
+
+
+OpenTask = Callable[..., Opened]
+
+
+@pytest.fixture
+def open_task(label_studio: LabelStudio, backend: Backend, editor: Editor) -> OpenTask:
+    """Makes a project from a template's name or a whole config, uploads one file, opens its task."""
+
+    def opened(config: str, file: str, content: bytes) -> Opened:
+        label_config = TEMPLATES[config].with_labels(LABELS) if config in TEMPLATES else config
+        project = label_studio.create_project(config[:40], label_config)
+        (task,) = label_studio.upload(project, **{file: content})
+        label_studio.connect(project, backend.url)
+        editor.open(project, task)
+        return Opened(label_studio, editor, project, task)
+
+    return opened
+
+
+def test_a_click_shows_a_mask_that_is_accepted_submitted_and_saved_right(
+    open_task: OpenTask, screenshots: Path
+) -> None:
+    picture = Picture.draw(PLAIN)
+    subject = picture.subjects[0]
+    opened = open_task("brush", "scene_png", picture.png())
+    before = opened.editor.picture()
+    opened.editor.label("Thing", CLICK_LABELS)
+    opened.editor.smart_tool("key-point-tool")
+
+    opened.editor.click(subject.inside)
+
+    assert _painted(before, opened.editor.picture(), subject) > GOOD
+    opened.editor.screenshot(screenshots / "click.png")
+    opened.editor.accept()
+    opened.editor.submit()
+    (region,) = opened.saved()
+    assert region["value"]["brushlabels"] == ["Thing"]
+    assert iou(brush_mask(region), subject.mask) >= GOOD
+
+
+def test_an_alt_click_keeps_what_it_hits_out_of_the_mask(open_task: OpenTask) -> None:
+    picture = Picture.draw(CROWDED)
+    wanted, unwanted = picture.subjects[:2]
+    opened = open_task("brush", "scene_png", picture.png())
+    opened.editor.label("Thing", CLICK_LABELS)
+    opened.editor.smart_tool("key-point-tool")
+    opened.editor.click(wanted.inside)
+
+    opened.editor.click(unwanted.inside, alt=True)
+
+    opened.editor.accept()
+    opened.editor.submit()
+    (region,) = opened.saved()
+    assert iou(brush_mask(region), wanted.mask) >= GOOD
+
+
+def test_a_box_around_an_object_becomes_its_mask(open_task: OpenTask, screenshots: Path) -> None:
+    picture = Picture.draw(PLAIN)
+    subject = picture.subjects[1]
+    opened = open_task("brush", "scene_png", picture.png())
+    opened.editor.label("Thing", BOX_LABELS)
+    opened.editor.smart_tool("rectangle-tool")
+
+    opened.editor.drag(*subject.corners)
+
+    opened.editor.screenshot(screenshots / "box.png")
+    opened.editor.accept()
+    opened.editor.submit()
+    (region,) = opened.saved()
+    assert iou(brush_mask(region), subject.mask) >= GOOD
+
+
+def test_a_box_of_three_points_becomes_the_mask_of_the_tilted_object(open_task: OpenTask) -> None:
+    picture = Picture.draw(CROWDED)
+    subject = picture.subjects[1]
+    opened = open_task("brush", "scene_png", picture.png())
+    opened.editor.label("Thing", BOX_LABELS)
+    opened.editor.smart_tool("rectangle-3-point-tool")
+
+    opened.editor.click_through(*subject.tilted_corners)
+
+    opened.editor.accept()
+    opened.editor.submit()
+    (region,) = opened.saved()
+    assert iou(brush_mask(region), subject.mask) >= GOOD
+
+
+@pytest.mark.parametrize(
+    ("template", "mask_of"), [("bitmask", bitmask_mask), ("polygon", polygon_mask), ("boxes", box_mask)]
+)
+def test_a_click_is_answered_in_the_shape_that_the_config_asks_for(
+    open_task: OpenTask, template: str, mask_of: Callable[[dict[str, Any]], Bitmap]
+) -> None:
+    picture = Picture.draw(PLAIN)
+    subject = picture.subjects[0]
+    opened = open_task(template, "scene_png", picture.png())
+    before = opened.editor.picture()
+    opened.editor.label("Other", CLICK_LABELS)
+    opened.editor.smart_tool("key-point-tool")
+
+    opened.editor.click(subject.inside)
+
+    assert not np.array_equal(before, opened.editor.picture())
+    opened.editor.accept()
+    opened.editor.submit()
+    (region,) = opened.saved()
+    assert "Other" in str(region["value"])
+    truth = box_mask_of(subject) if template == "boxes" else subject.mask
+    assert iou(mask_of(region), truth) >= GOOD
+
+
+def test_separate_label_and_tool_tags_give_a_labelled_mask(open_task: OpenTask) -> None:
+    picture = Picture.draw(PLAIN)
+    subject = picture.subjects[0]
+    opened = open_task(SEPARATED, "scene_png", picture.png())
+    opened.editor.label("Other")
+    opened.editor.smart_tool("key-point-tool")
+
+    opened.editor.click(subject.inside)
+
+    opened.editor.accept()
+    opened.editor.submit()
+    (region,) = opened.saved()
+    assert iou(brush_mask(region), subject.mask) >= GOOD
+    result = opened.label_studio.annotations(opened.task)[-1]["result"]
+    (label,) = [item for item in result if item["from_name"] == "label" and item["id"] == region["id"]]
+    assert label["value"]["labels"] == ["Other"]
+
+
+def test_a_phone_photo_that_lies_on_its_side_gets_its_mask_where_it_is_seen(open_task: OpenTask) -> None:
+    picture = Picture.draw(PLAIN)
+    subject = picture.subjects[0]
+    opened = open_task("brush", "photo_jpg", picture.phone_photo())
+    before = opened.editor.picture()
+    opened.editor.label("Thing", CLICK_LABELS)
+    opened.editor.smart_tool("key-point-tool")
+
+    opened.editor.click(subject.inside)
+
+    assert _painted(before, opened.editor.picture(), subject) > GOOD
+    opened.editor.accept()
+    opened.editor.submit()
+    (region,) = opened.saved()
+    assert iou(brush_mask(region), subject.mask) >= GOOD
+
+
+SEPARATED = """<View>
+  <Labels name="label" toName="image"><Label value="Thing" background="#1f77ff"/><Label value="Other" background="#d62728"/></Labels>
+  <Image name="image" value="$image"/>
+  <KeyPoint name="click" toName="image" smart="true" smartOnly="true"/>
+  <Rectangle name="box" toName="image" smart="true" smartOnly="true"/>
+  <Brush name="result" toName="image" smart="false"/>
+</View>"""
+
+
+def box_mask_of(subject: Subject) -> Bitmap:
+    """The subject's tight box, filled."""
+    (left, top), (right, bottom) = subject.corners
+    filled = np.zeros_like(subject.mask)
+    filled[int(top) : int(bottom), int(left) : int(right)] = True
+    return filled
+
+
+def _painted(before: np.ndarray, after: np.ndarray, subject: Subject) -> float:
+    """IoU of the pixels of the screen that have changed with the subject."""
+    changed = np.abs(before.astype(int) - after).max(axis=2) > 20
+    rows = np.linspace(0, changed.shape[0] - 1, subject.mask.shape[0]).round().astype(int)
+    columns = np.linspace(0, changed.shape[1] - 1, subject.mask.shape[1]).round().astype(int)
+    return iou(changed[np.ix_(rows, columns)], subject.mask)
