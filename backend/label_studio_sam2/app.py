@@ -5,15 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import orjson
 from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import FileResponse, PlainTextResponse
+from fastapi.staticfiles import StaticFiles
 from pydantic import ValidationError
+from starlette.exceptions import HTTPException
 
-from label_studio_sam2 import __version__
+from label_studio_sam2 import __version__, demo
 from label_studio_sam2.errors import RequestError, ServiceError, TooLarge
 from label_studio_sam2.labelstudio.protocol import PredictRequest, SetupRequest, WebhookEvent
 from label_studio_sam2.middleware import Requests
@@ -29,7 +33,7 @@ THREADS = 64
 MAX_BODY = 256 << 20
 """Bodies carry every earlier mask of a task, but not more than this."""
 
-T = TypeVar("T")
+WEB = Path(__file__).parent / "web"
 
 
 def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
@@ -55,10 +59,12 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
     )
     app.add_exception_handler(ServiceError, _service_error)
     app.add_exception_handler(ValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _internal_error)
     _add_probes(app, service)
     _add_wire(app, service)
     _add_jobs(app, service)
+    _add_page(app)
     return app
 
 
@@ -70,8 +76,10 @@ def _add_probes(app: FastAPI, service: Service) -> None:
         return _json(service.health())
 
     @app.get("/")
-    async def index() -> Response:
-        return _json(service.status())
+    async def index(request: Request) -> Response:
+        if "text/html" in request.headers.get("accept", ""):
+            return FileResponse(WEB / "index.html", headers={"Vary": "Accept"})
+        return _json(service.status(), headers={"Vary": "Accept"})
 
     @app.get("/ready")
     async def ready() -> Response:
@@ -129,6 +137,17 @@ def _add_jobs(app: FastAPI, service: Service) -> None:
         return _json(service.jobs.cancel(job_id), 202)
 
 
+def _add_page(app: FastAPI) -> None:
+    """The files of the status and playground page, and the samples that it offers."""
+    for sample in (demo.SAMPLE_IMAGE, demo.SAMPLE_CLIP):
+        app.add_route(f"/web/{sample.name}", partial(_file, sample))
+    app.mount("/web", StaticFiles(directory=WEB))
+
+
+async def _file(path: Path, _request: Request) -> Response:
+    return FileResponse(path)
+
+
 async def _body(request: Request) -> bytes:
     if int(request.headers.get("content-length") or 0) > MAX_BODY:
         raise TooLarge(f"The request's body has more than {MAX_BODY >> 20} MiB. Send fewer tasks at once.")
@@ -165,6 +184,14 @@ async def _malformed(_request: Request, error: Exception) -> Response:
     first = error.errors(include_input=False, include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"])
     return _error(422, "Malformed", f"{where or 'The body'}: {first['msg']}.")
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    """A route or a method that there isn't."""
+    assert isinstance(error, HTTPException)
+    return _error(
+        error.status_code, "".join(error.detail.split()), f"{error.detail}. The README lists the routes."
+    )
 
 
 async def _internal_error(_request: Request, error: Exception) -> Response:

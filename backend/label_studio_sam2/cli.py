@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 
 from label_studio_sam2 import __version__
@@ -27,6 +28,10 @@ def main() -> None:
     prepare_process()
     try:
         app()
+    except ValidationError as error:
+        wrong = "; ".join(f"{str(row['loc'][0]).upper()}: {row['msg']}" for row in error.errors())
+        Console(stderr=True).print(f"[red]A setting is wrong[/]: {wrong}.", highlight=False)
+        raise SystemExit(1) from error
     except ServiceError as error:
         Console(stderr=True).print(f"[red]{type(error).__name__}[/]: {error.detail}", highlight=False)
         raise SystemExit(1) from error

@@ -33,9 +33,12 @@ class Problems:
             while len(self._last) > KEPT_PROJECTS:
                 self._last.popitem(last=False)
 
-    def clear(self, project: int | None) -> None:
+    def clear(self, project: int | None, error: str | None = None) -> None:
+        """Forgets the project's trouble, or only one of this kind."""
         with self._lock:
-            self._last.pop(project, None)
+            last = self._last.get(project)
+            if last is not None and error in (None, last.error):
+                del self._last[project]
 
     def all(self) -> dict[str, dict[str, str]]:
         """By project id ("" where a request named none), newest last."""

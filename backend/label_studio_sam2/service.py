@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from getpass import getuser
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from label_studio_sam2 import __version__
 from label_studio_sam2.engine.opening import Opening, open_segmenter
 from label_studio_sam2.engine.segmenter import Segmenter
-from label_studio_sam2.errors import NotReady
+from label_studio_sam2.errors import LabelConfigError, NotReady
 from label_studio_sam2.jobs import Jobs
 from label_studio_sam2.labelstudio import labeling_config
 from label_studio_sam2.labelstudio.client import LabelStudioClient
@@ -21,7 +22,7 @@ from label_studio_sam2.settings import Settings
 
 MODEL_CLASS = "SAM2"
 
-MEDIA_FOLDER = Path(gettempdir()) / "label-studio-sam2-media"
+MEDIA_FOLDER = Path(gettempdir()) / f"label-studio-sam2-{getuser()}"
 """Shared by the processes of one machine; bounded by the media store, and lost without harm."""
 
 
@@ -33,9 +34,12 @@ class Service:
         self.metrics = Metrics(self._gauges)
         self.problems = Problems()
         self.jobs = Jobs()
+        self.label_studio = LabelStudioClient(
+            settings.label_studio_url, settings.label_studio_api_key.get_secret_value()
+        )
         self.media = MediaStore(
             MEDIA_FOLDER,
-            LabelStudioClient(settings.label_studio_url, settings.label_studio_api_key.get_secret_value()),
+            self.label_studio,
             allowed_hosts=settings.media_allowed_hosts,
             max_bytes=settings.max_media_mb << 20,
         )
@@ -50,6 +54,7 @@ class Service:
         self.jobs.close()
         if self._opening is not None:
             self._opening.close()
+        self.label_studio.close()
 
     def segmenter(self) -> Segmenter:
         """The open engine. Raises NotReady with the reason, without waiting."""
@@ -81,7 +86,10 @@ class Service:
             problem for problem in labeling_config.lint(request.label_config) if problem.severity == "error"
         ]
         if errors:
-            self.problems.record(request.project_id, "LabelConfigError", errors[0].sentence)
+            sentence = f"{errors[0].sentence} {errors[0].remedy}"
+            self.problems.record(request.project_id, LabelConfigError.__name__, sentence)
+        else:
+            self.problems.clear(request.project_id, LabelConfigError.__name__)
         return {"model_version": self.model_version()}
 
     def webhook(self, event: WebhookEvent) -> dict[str, Any]:

@@ -149,7 +149,7 @@ TINTS = ((255, 196, 0), (0, 229, 255), (255, 64, 129))
 
 def overlay(shots: Sequence[Shot]) -> Pixels:
     """The sample picture with these masks over it and the prompts that they answer."""
-    picture = cv2.cvtColor(cv2.imread(str(demo.SAMPLE_IMAGE)), cv2.COLOR_BGR2RGB)
+    picture: Pixels = cv2.cvtColor(cv2.imread(str(demo.SAMPLE_IMAGE)), cv2.COLOR_BGR2RGB)
     for shot, tint in zip(shots, TINTS, strict=False):
         picture[shot.mask] = (0.45 * picture[shot.mask] + 0.55 * np.array(tint)).astype(np.uint8)
         outline, _ = cv2.findContours(shot.mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
