@@ -48,7 +48,8 @@ def test_turning_keeps_the_top_left_corner_the_sides_and_a_full_turn(box: Box, d
 
 
 def test_turning_is_clockwise_on_the_screen() -> None:
-    assert rotated_corners(Box(10, 10, 30, 20), 90)[1] == pytest.approx((10, 30))
+    corners = rotated_corners(Box(10, 10, 30, 20), 90)
+    assert corners == pytest.approx(np.array([(10, 10), (10, 30), (0, 30), (0, 10)]))
 
 
 @given(boxes)
