@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, ViewportSize, expect, sync_playwright
 
 from tests.web.fake_service import FakeService, fake_service
 
@@ -30,35 +31,60 @@ expect.set_options(timeout=10_000)
 def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
-        pytest.fail("The page's tests need Chromium: install the system's package (Debian: apt install chromium).")
+        pytest.fail(
+            "The page's tests need Chromium: install the system's package (Debian: apt install chromium)."
+        )
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield browser
         browser.close()
 
 
-@pytest.fixture
-def open_page(browser: Browser) -> Iterator[OpenPage]:
-    """Opens an address; any error of the page's own code fails the test."""
-    contexts = []
-    errors: list[str] = []
+@pytest.fixture(scope="session")
+def pages(browser: Browser) -> Iterator[dict[str, Page]]:
+    """Pages by their size and options: a page that is there already opens an address faster than a new one."""
+    pages: dict[str, Page] = {}
+    yield pages
+    for page in pages.values():
+        page.context.close()
 
-    def open_(url: str, size: tuple[int, int] = DESKTOP, **options: object) -> Page:
-        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **options)  # type: ignore[arg-type]
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        page.on("pageerror", lambda error: errors.append(str(error)))
+
+@pytest.fixture
+def open_page(browser: Browser, pages: dict[str, Page]) -> Iterator[OpenPage]:
+    """Opens an address; any error of the page's own code fails the test."""
+    errors: list[str] = []
+    opened: list[Page] = []
+
+    def note(error: Error) -> None:
+        errors.append(str(error))
+
+    def open_(url: str, size: tuple[int, int] = DESKTOP, **options: Any) -> Page:
+        key = f"{size} {options}"
+        if key not in pages:
+            viewport = ViewportSize(width=size[0], height=size[1])
+            pages[key] = browser.new_context(viewport=viewport, **options).new_page()
+            pages[key].set_default_timeout(10_000)
+        page = pages[key]
+        opened.append(page)
+        page.on("pageerror", note)
         page.goto(url)
         return page
 
     yield open_
-    for context in contexts:
-        context.close()
+    for page in opened:
+        page.unroute_all(behavior="ignoreErrors")
+        page.goto("about:blank")
+        page.remove_listener("pageerror", note)
     assert not errors
 
 
-@pytest.fixture
-def service() -> Iterator[FakeService]:
+@pytest.fixture(scope="session")
+def fake() -> Iterator[FakeService]:
     with fake_service() as service:
         yield service
+
+
+@pytest.fixture
+def service(fake: FakeService) -> FakeService:
+    fake.reset()
+    return fake

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import label_studio_sam2
 import numpy as np
 from pycocotools import mask as coco
-
-import label_studio_sam2
 
 PACKAGE = Path(label_studio_sam2.__file__).parent
 FILES = {
@@ -61,18 +60,22 @@ class Scripted:
 
 @dataclass
 class FakeService:
+    """`script`: what the next requests to /predict are answered with, before the usual answers. `requests`: what was
+    asked; `opened`: tasks that were announced with no prompts yet. `wants_password`: of programs; a browser is let
+    in. `last_frame`: up to where clips are tracked, None: to their end.
+    """
+
     url: str
     status: dict[str, Any] = field(default_factory=lambda: dict(READY))
     script: list[Scripted] = field(default_factory=list)
-    """What the next requests to /predict are answered with, before the usual answers."""
     requests: list[dict[str, Any]] = field(default_factory=list)
     opened: list[dict[str, Any]] = field(default_factory=list)
-    """Tasks that were announced with no prompts yet."""
     cancelled: list[str] = field(default_factory=list)
     wants_password: bool = False
-    """Of programs; a browser is let in."""
     last_frame: int | None = None
-    """Up to where clips are tracked; None: to their end."""
+
+    def reset(self) -> None:
+        vars(self).update(vars(FakeService(self.url)))
 
     def predict(self, request: dict[str, Any]) -> Scripted:
         if request["params"]["context"] is None:
@@ -83,7 +86,9 @@ class FakeService:
         if scripted.released is not None:
             assert scripted.released.wait(10)
         if scripted.status == 200 and scripted.body is None:
-            scripted.body = {"results": [{"result": self._regions(request), "score": 0.9, "model_version": "v"}]}
+            scripted.body = {
+                "results": [{"result": self._regions(request), "score": 0.9, "model_version": "v"}]
+            }
         return scripted
 
     def _regions(self, request: dict[str, Any]) -> list[dict[str, Any]]:
@@ -120,7 +125,14 @@ def _region(mask: np.ndarray[Any, Any], score: float = 0.9) -> dict[str, Any]:
     colours[mask > 0] = 255
     png = base64.b64encode(cv2.imencode(".png", colours)[1].tobytes()).decode()
     value = {"imageDataURL": f"data:image/png;base64,{png}", "bitmasklabels": ["Object"]}
-    return {"id": "m", "type": "bitmasklabels", "from_name": "mask", "to_name": "image", "score": score, "value": value}
+    return {
+        "id": "m",
+        "type": "bitmasklabels",
+        "from_name": "mask",
+        "to_name": "image",
+        "score": score,
+        "value": value,
+    }
 
 
 def _track(region: dict[str, Any], last: int | None) -> dict[str, Any]:
@@ -141,7 +153,11 @@ def _track(region: dict[str, Any], last: int | None) -> dict[str, Any]:
         }
         for frame in range(first["frame"], last + 1)
     ]
-    note = {} if last == count else {"meta": {"text": [f"frames 1-{last} of {count}; click the label again for the rest"]}}
+    note = (
+        {}
+        if last == count
+        else {"meta": {"text": [f"frames 1-{last} of {count}; click the label again for the rest"]}}
+    )
     return region | {"value": region["value"] | {"sequence": sequence}} | note
 
 
@@ -153,52 +169,59 @@ def _rle(box: dict[str, float], left: float) -> dict[str, Any]:
     return {"size": [480, 640], "counts": packed["counts"].decode()}
 
 
+class Handler(BaseHTTPRequestHandler):
+    service: FakeService
+
+    def log_message(self, *_: object) -> None: ...
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if path == "/versions" and self.service.wants_password:
+            self._send(401, b"{}", "application/json")
+        elif path == "/" and "text/html" in self.headers.get("accept", ""):
+            self._file(PACKAGE / "web" / "index.html")
+        elif path in {"/", "/versions"}:
+            self._json(200, self.service.status)
+        else:
+            name = path.removeprefix("/web/")
+            self._file(FILES.get(name, PACKAGE / "web" / name))
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        answer = self.service.predict(json.loads(body))
+        timing = {"Server-Timing": "encode;dur=120.4, decode;dur=8.25"} if answer.status == 200 else {}
+        self._json(answer.status, answer.body or {}, timing | answer.headers)
+
+    def do_DELETE(self) -> None:
+        self.service.cancelled.append(self.path.removeprefix("/jobs/"))
+        self._json(202, {})
+
+    def _file(self, path: Path) -> None:
+        if path.is_file():
+            self._send(200, path.read_bytes(), TYPES[path.suffix])
+        else:
+            self._json(404, {"detail": f"There is no {path.name}.", "error": "NotFound"})
+
+    def _json(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+        self._send(status, json.dumps(body).encode(), "application/json", headers or {})
+
+    def _send(self, status: int, body: bytes, kind: str, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in {
+            "Content-Type": kind,
+            "Content-Length": str(len(body)),
+            **(headers or {}),
+        }.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+
 @contextmanager
 def fake_service() -> Iterator[FakeService]:
     service = FakeService("")
-
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_: object) -> None: ...
-
-        def do_GET(self) -> None:
-            path = self.path.partition("?")[0]
-            if path == "/versions" and service.wants_password:
-                self._send(401, b"{}", "application/json")
-            elif path == "/" and "text/html" in self.headers.get("accept", ""):
-                self._file(PACKAGE / "web" / "index.html")
-            elif path in {"/", "/versions"}:
-                self._json(200, service.status)
-            else:
-                name = path.removeprefix("/web/")
-                self._file(FILES.get(name, PACKAGE / "web" / name))
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            answer = service.predict(json.loads(body))
-            timing = {"Server-Timing": "encode;dur=120.4, decode;dur=8.25"} if answer.status == 200 else {}
-            self._json(answer.status, answer.body or {}, timing | answer.headers)
-
-        def do_DELETE(self) -> None:
-            service.cancelled.append(self.path.removeprefix("/jobs/"))
-            self._json(202, {})
-
-        def _file(self, path: Path) -> None:
-            if path.is_file():
-                self._send(200, path.read_bytes(), TYPES[path.suffix])
-            else:
-                self._json(404, {"detail": f"There is no {path.name}.", "error": "NotFound"})
-
-        def _json(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
-            self._send(status, json.dumps(body).encode(), "application/json", headers or {})
-
-        def _send(self, status: int, body: bytes, kind: str, headers: dict[str, str] | None = None) -> None:
-            self.send_response(status)
-            for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **(headers or {})}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    handler = type("Handler", (Handler,), {"service": service})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from label_studio_sam2.demo import SAMPLE_CLIP
 from playwright.sync_api import Page, expect
 
-from label_studio_sam2.demo import SAMPLE_CLIP
 from tests.web.conftest import OpenPage
 from tests.web.fake_service import FakeService
 from tests.web.overlay import click, drag, overlay, shown
@@ -46,10 +46,16 @@ def test_a_box_is_sent_as_one_region_with_its_frame(page: Page, service: FakeSer
     (region,) = request["params"]["context"]["result"]
     assert 'framerate="12"' in request["label_config"]
     assert request["tasks"][0]["data"]["video"].startswith("data:video/mp4;base64,")
-    assert (region["type"], region["value"]["framesCount"], region["value"]["duration"]) == ("videorectangle", 48, 4)
+    assert (region["type"], region["value"]["framesCount"], region["value"]["duration"]) == (
+        "videorectangle",
+        48,
+        4,
+    )
     (keyframe,) = region["value"]["sequence"]
     assert (keyframe["frame"], keyframe["enabled"]) == (2, True)
-    assert [keyframe[key] for key in ("x", "y", "width", "height")] == pytest.approx([30, 30, 20, 30], abs=0.5)
+    assert [keyframe[key] for key in ("x", "y", "width", "height")] == pytest.approx(
+        [30, 30, 20, 30], abs=0.5
+    )
 
 
 def test_each_frame_shows_its_own_mask(page: Page) -> None:
@@ -79,7 +85,9 @@ def test_the_video_shows_the_frame_that_the_number_names(page: Page) -> None:
     assert 30 / 12 < seconds < 31 / 12
 
 
-def test_a_second_box_on_another_frame_is_a_correction_of_the_same_region(page: Page, service: FakeService) -> None:
+def test_a_second_box_on_another_frame_is_a_correction_of_the_same_region(
+    page: Page, service: FakeService
+) -> None:
     track(page)
     to_frame(page, 11)
     drag(page, (0.5, 0.3), (0.7, 0.6))
@@ -92,7 +100,9 @@ def test_a_second_box_on_another_frame_is_a_correction_of_the_same_region(page: 
     assert service.requests[-1]["params"]["context"]["result"][0]["value"] == first["value"]
 
 
-def test_a_track_that_goes_on_in_the_background_says_so_and_can_be_fetched(page: Page, service: FakeService) -> None:
+def test_a_track_that_goes_on_in_the_background_says_so_and_can_be_fetched(
+    page: Page, service: FakeService
+) -> None:
     service.last_frame = 30
     track(page)
     expect(page.locator("#answer")).to_contain_text("frames 1-30 of 48")

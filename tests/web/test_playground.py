@@ -17,7 +17,10 @@ from tests.web.fake_service import FILES, FakeService, Scripted
 from tests.web.overlay import click, drag, overlay, shown
 
 LOADING = {"detail": "The weights are still loading (40 of 184 MB).", "error": "NotReady"}
-REFUSED = {"detail": "minio is at a private address: add minio to MEDIA_ALLOWED_HOSTS.", "error": "MediaRefused"}
+REFUSED = {
+    "detail": "minio is at a private address: add minio to MEDIA_ALLOWED_HOSTS.",
+    "error": "MediaRefused",
+}
 
 
 @pytest.fixture
@@ -54,7 +57,9 @@ def test_the_mask_is_drawn_where_the_answer_has_it(page: Page) -> None:
     assert np.ptp(columns) / width == pytest.approx(0.24, abs=0.02)
 
 
-def test_an_alt_click_is_sent_as_a_negative_keypoint_beside_the_earlier_ones(page: Page, service: FakeService) -> None:
+def test_an_alt_click_is_sent_as_a_negative_keypoint_beside_the_earlier_ones(
+    page: Page, service: FakeService
+) -> None:
     click(page, 0.25, 0.5)
     click(page, 0.3, 0.5, modifiers=["Alt"])
     expect(page.locator("#masks-title")).to_have_text("1 mask")
@@ -186,13 +191,17 @@ def test_while_the_model_loads_the_prompt_waits_and_is_sent_again(page: Page, se
 
 
 def test_a_checkpoint_that_cannot_be_loaded_is_not_asked_for_again(page: Page, service: FakeService) -> None:
-    service.script = [Scripted(503, {"detail": "model.pt is damaged: download it again.", "error": "CheckpointError"})]
+    service.script = [
+        Scripted(503, {"detail": "model.pt is damaged: download it again.", "error": "CheckpointError"})
+    ]
     click(page, 0.25, 0.5)
     expect(page.get_by_role("alert")).to_have_text("model.pt is damaged: download it again.")
     assert len(service.requests) == 1
 
 
-def test_a_slow_answer_to_an_older_click_is_not_shown_over_a_newer_one(page: Page, service: FakeService) -> None:
+def test_a_slow_answer_to_an_older_click_is_not_shown_over_a_newer_one(
+    page: Page, service: FakeService
+) -> None:
     released = threading.Event()
     service.script = [Scripted(released=released)]
     click(page, 0.2, 0.2)
@@ -204,7 +213,9 @@ def test_a_slow_answer_to_an_older_click_is_not_shown_over_a_newer_one(page: Pag
     expect(page.locator("#masks-title")).to_have_text("1 mask")
 
 
-def test_an_opened_picture_is_announced_so_that_the_first_click_finds_it_encoded(page: Page, service: FakeService) -> None:
+def test_an_opened_picture_is_announced_so_that_the_first_click_finds_it_encoded(
+    page: Page, service: FakeService
+) -> None:
     click(page, 0.25, 0.5)
     expect(page.locator("#answer")).to_contain_text("score")
     assert service.opened[0]["id"] == service.requests[0]["tasks"][0]["id"]
@@ -284,7 +295,9 @@ def test_copy_puts_the_command_on_the_clipboard(open_page: OpenPage, service: Fa
     assert page.evaluate("navigator.clipboard.readText()") == page.locator("#curl-text").input_value()
 
 
-def test_the_curl_command_asks_for_a_password_where_the_service_does(open_page: OpenPage, service: FakeService) -> None:
+def test_the_curl_command_asks_for_a_password_where_the_service_does(
+    open_page: OpenPage, service: FakeService
+) -> None:
     service.wants_password = True
     page = open_page(service.url)
     shown(page)

@@ -47,7 +47,13 @@ def test_the_demo_model_is_named_for_what_it_is(open_page: OpenPage, service: Fa
 
 def test_a_loading_model_is_followed_until_it_is_ready(open_page: OpenPage, service: FakeService) -> None:
     ready = service.status
-    service.status = ready | {"ready": False, "device": None, "reason": "The weights are loading.", "cache": {}, "queue": {}}
+    service.status = ready | {
+        "ready": False,
+        "device": None,
+        "reason": "The weights are loading.",
+        "cache": {},
+        "queue": {},
+    }
     page = open_page(service.url)
     expect(page.locator("#pill")).to_have_attribute("data-state", "loading")
     expect(page.locator("#reason")).to_have_text("The weights are loading.")

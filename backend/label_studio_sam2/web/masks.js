@@ -61,15 +61,16 @@ export function coverage(mask) {
   return sum / 255 / (small.width * small.height);
 }
 
-/** A mask as it is drawn over the picture: tinted inside, with an outline, at the size of the screen. */
+/** A mask as it is drawn over the picture: tinted, with its rim inside its edge, so that it looks no larger than it is. */
 export function tinted(mask, colour, width, height, unit) {
   const canvas = sheet(width, height);
   const context = canvas.getContext('2d');
+  const shape = flat(mask, colour, width, height);
+  context.drawImage(around(flat(mask, '#ffffff', width, height), unit), 0, 0);
   context.globalAlpha = 0.42;
-  context.drawImage(flat(mask, colour, width, height), 0, 0);
+  context.drawImage(shape, 0, 0);
   context.globalAlpha = 1;
-  context.drawImage(outline(mask, '#ffffff', width, height, 3 * unit), 0, 0);
-  context.drawImage(outline(mask, colour, width, height, 2 * unit), 0, 0);
+  context.drawImage(rim(shape, 2 * unit), 0, 0);
   return canvas;
 }
 
@@ -83,17 +84,36 @@ function flat(mask, colour, width, height) {
   return canvas;
 }
 
-function outline(mask, colour, width, height, thickness) {
-  const shape = flat(mask, colour, width, height);
-  const canvas = sheet(width, height);
-  const context = canvas.getContext('2d');
-  for (let step = 0; step < 8; step += 1) {
-    const angle = (step * Math.PI) / 4;
-    context.drawImage(shape, thickness * Math.cos(angle), thickness * Math.sin(angle));
-  }
+/** The strip outside a shape's edge. */
+function around(shape, thickness) {
+  const [canvas, context] = shifted(shape, thickness, 'source-over');
   context.globalCompositeOperation = 'destination-out';
   context.drawImage(shape, 0, 0);
   return canvas;
+}
+
+/** The strip inside a shape's edge. */
+function rim(shape, thickness) {
+  const [inside] = shifted(shape, thickness, 'destination-in');
+  const canvas = sheet(shape.width, shape.height);
+  const context = canvas.getContext('2d');
+  context.drawImage(shape, 0, 0);
+  context.globalCompositeOperation = 'destination-out';
+  context.drawImage(inside, 0, 0);
+  return canvas;
+}
+
+/** A shape and its copies shifted in eight directions: their union ('source-over') or what they share. */
+function shifted(shape, distance, operation) {
+  const canvas = sheet(shape.width, shape.height);
+  const context = canvas.getContext('2d');
+  context.drawImage(shape, 0, 0);
+  context.globalCompositeOperation = operation;
+  for (let step = 0; step < 8; step += 1) {
+    const angle = (step * Math.PI) / 4;
+    context.drawImage(shape, distance * Math.cos(angle), distance * Math.sin(angle));
+  }
+  return [canvas, context];
 }
 
 function sheet(width, height) {

@@ -134,6 +134,7 @@ export class Stage {
   #press(event) {
     if (!this.size || event.button !== 0) return;
     this.crosshair = null;
+    this.clip.pause();
     this.overlay.setPointerCapture(event.pointerId);
     this.pressed = { ...this.#place(event), left: event.clientX, top: event.clientY };
   }
