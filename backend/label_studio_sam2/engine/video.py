@@ -133,6 +133,14 @@ class _View(NamedTuple):
         }
 
 
+class _Correction(NamedTuple):
+    """What a prompt on a frame that was tracked already is decoded with: the past, and the mask that was there."""
+
+    past: dict[str, Any]
+    logits: Tensor
+    step: int
+
+
 class _Decoded(NamedTuple):
     """An object's low-resolution logits (h, w) or, from a fast device, its bitmap; None where it is absent."""
 
@@ -197,8 +205,9 @@ class _Tracker:
             self._condition(bank, target, nearest)
             view = self._view(frame, _squared(self.video.frame(frame), self.network.image_size))
             past = bank.look_back(nearest, self._shared())
+            correction = _Correction(past, before.logits, target.span.step)
             prompt = target.prompts[frame]
-            bank.condition(frame, prompt, self._prompted(view, frame, prompt, past, before, target.span.step))
+            bank.condition(frame, prompt, self._prompted(view, frame, prompt, correction))
 
     def _condition(self, bank: MemoryBank, target: Target, frames: list[int]) -> None:
         """Decode the prompts of these frames, if that was not done, each by itself."""
@@ -246,23 +255,23 @@ class _Tracker:
         view: _View,
         frame: int,
         prompt: Prompt,
-        past: dict[str, Any] | None = None,
-        before: Output | None = None,
-        step: int = 1,
+        correction: _Correction | None = None,
     ) -> Output:
+        """A prompt's output and memory, as `add_new_points_or_box` and the preflight of propagation make them."""
+
         def work() -> Output:
             points, mask, earlier = self._inputs(prompt)
-            if before is not None and before.logits is not None and points is not None and earlier is None:
-                earlier = before.logits.clamp(-LOGIT_BOUND, LOGIT_BOUND)
+            if correction is not None and points is not None and earlier is None:
+                earlier = correction.logits.clamp(-LOGIT_BOUND, LOGIT_BOUND)
             out = self.network.track_step(
                 frame_idx=frame,
-                is_init_cond_frame=past is None,
+                is_init_cond_frame=correction is None,
                 **view.step_inputs(),
                 point_inputs=points,
                 mask_inputs=mask,
-                output_dict=past or {},
+                output_dict=correction.past if correction else {},
                 num_frames=len(self.video),
-                track_in_reverse=step < 0,
+                track_in_reverse=correction is not None and correction.step < 0,
                 run_mem_encoder=False,
                 prev_sam_mask_logits=earlier,
             )
@@ -313,12 +322,13 @@ class _Tracker:
 
     def _mask(self, frame: int, name: str, output: Output) -> FrameMask:
         mask, score = self._on_device(lambda: self._decoded(output))
+        bitmap: Bitmap
         if mask is None:
             bitmap = np.zeros(self.video.size, np.bool_)
         elif mask.dtype == np.bool_:
-            bitmap = mask
+            bitmap = mask.astype(np.bool_, copy=False)
         else:
-            bitmap = cv2.resize(mask, self.video.size[::-1], interpolation=cv2.INTER_LINEAR) > 0
+            bitmap = np.asarray(cv2.resize(mask, self.video.size[::-1], interpolation=cv2.INTER_LINEAR) > 0)
         return FrameMask(frame, name, bitmap, mask is not None, score)
 
     def _decoded(self, output: Output) -> _Decoded:
