@@ -197,6 +197,7 @@ def _numbers(value: Any) -> list[Any]:
             click(37, 41),
             ["brush", "rect"],
         ),
+        ([BRUSH, labelled("RectangleLabels", "rect", smart="false")], box(25, 25, 25, 33), ["brush"]),
         (
             [CLICKS, labelled("BrushLabels", "cars"), labelled("BrushLabels", "dogs", "Dog")],
             click(37, 41),
