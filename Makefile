@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CLI := $(BIN)/label-studio-sam2
 MODEL ?= demo
 
-.PHONY: install demo serve test lint ci e2e demo-model benchmarks clean
+.PHONY: install system demo serve test lint ci e2e check-image demo-model clean
 
 install: $(STAMP)
 
@@ -26,7 +26,16 @@ demo: install
 serve: install
 	MODEL=$(MODEL) $(CLI) serve
 
-test: install
+# The Debian packages that tests need and pip can't bring, each named as its program.
+SYSTEM := docker-compose redis-server chromium
+
+system:
+	@missing=; for program in $(SYSTEM); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	test -z "$$missing" || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $$missing; \
+	else echo "The tests need:$$missing. Please install them." >&2; exit 1; fi
+
+test: install system
 	$(BIN)/pytest
 
 lint: install
@@ -36,6 +45,9 @@ lint: install
 	$(BIN)/lint-imports --no-logo
 
 ci: lint test
+
+check-image:
+	deploy/check-image
 
 demo-model: install
 	$(BIN)/python -m demo_model.train

@@ -46,6 +46,8 @@ def interactive(request: PredictRequest, task: Task, service: Service) -> Predic
     segmenter = service.segmenter()
     config = labeling_config.parse(request.label_config)
     asked = prompts.from_regions(request.context.result, config)
+    for prompt in asked:
+        results.answering(prompt, config)  # a config without output is said before anything is fetched
     regions: list[Region] = []
     scores: list[float] = []
     for tag, index in dict.fromkeys((config.object(prompt.to_name), prompt.item_index) for prompt in asked):

@@ -14,7 +14,6 @@ import httpx
 from label_studio_sam2.errors import CheckpointError
 
 PUBLISHED = "https://dl.fbaipublicfiles.com/segment_anything_2/092824/"
-CHUNK = 1 << 20
 TIMEOUT = httpx.Timeout(30, connect=10)
 
 Progress = Callable[[int, int], None]
@@ -133,7 +132,7 @@ def _resume(checkpoint: Checkpoint, part: IO[bytes], progress: Progress) -> None
         response.raise_for_status()
         if there and response.status_code != httpx.codes.PARTIAL_CONTENT:
             there = part.truncate(0)
-        for chunk in response.iter_bytes(CHUNK):
+        for chunk in response.iter_bytes():
             there += part.write(chunk)
             if there > checkpoint.size:
                 break  # whatever this is, it is not the checkpoint; verify says so

@@ -6,8 +6,6 @@ import logging
 from collections.abc import Callable
 from threading import Event, Thread
 
-import numpy as np
-
 from label_studio_sam2.engine import device
 from label_studio_sam2.engine.cache import EmbeddingCache
 from label_studio_sam2.engine.checkpoints import Progress
@@ -17,7 +15,6 @@ from label_studio_sam2.engine.redis_store import RedisStore
 from label_studio_sam2.engine.segmenter import Segmenter
 from label_studio_sam2.errors import NotReady, ServiceError
 from label_studio_sam2.settings import Settings
-from label_studio_sam2.types import Picture, Point, Prompt
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +32,10 @@ def open_segmenter(settings: Settings, progress: Progress | None = None) -> Segm
     segmenter = Segmenter(
         model,
         EmbeddingCache(settings.memory_cache_mb << 20, store),
-        Lane(),
+        Lane(decodes_apart=chosen.type != "mps"),  # Metal's queue takes one thread at a time
         autocast=device.encoder_dtype(chosen),
     )
-    pixels = np.zeros((model.image_size, model.image_size, 3), np.uint8)
-    segmenter.segment(segmenter.embed(Picture("warm-up", lambda: pixels)), [Prompt((Point(1, 1),))])
+    segmenter.warm_up()
     return segmenter
 
 

@@ -22,7 +22,7 @@ from label_studio_sam2.engine.image import Decoded
 from label_studio_sam2.engine.lane import Lane, Priority
 from label_studio_sam2.engine.model import Model
 from label_studio_sam2.timing import stage
-from label_studio_sam2.types import Mask, Picture, Prompt, Size
+from label_studio_sam2.types import Mask, Picture, Point, Prompt, Size
 
 REMEMBERED_PROMPTS = 512
 """Decoded prompts kept for the clicks that extend them: 256 KiB each at 1024 px."""
@@ -104,6 +104,14 @@ class Segmenter:
             )
         with stage("upsample"):
             return [_masks(answer, embedded.size, candidates) for answer in decoded]
+
+    def warm_up(self) -> None:
+        """Runs encoder and decoder once, past every cache: kernels and memory are there before the first click."""
+        pixels = np.zeros((self.model.image_size, self.model.image_size, 3), np.uint8)
+        embedding = self._run(
+            Priority.CLICK_ENCODE, lambda: image.encode(self.model, pixels, self._autocast, self._store)
+        )
+        self._run(Priority.CLICK_DECODE, lambda: image.decode(self.model, embedding, Prompt((Point(1, 1),))))
 
     def device_memory(self) -> int:
         """Bytes that torch holds on a GPU; 0 on a CPU."""

@@ -29,6 +29,17 @@ class Drawing(NamedTuple):
     note: str | None = None
 
 
+def answering(prompt: RegionPrompt, config: LabelingConfig) -> tuple[Control, ...]:
+    """The output controls that a prompt is answered on. Raises LabelConfigError where the config has none."""
+    controls = config.outputs(prompt.to_name, prompt.control, prompt.labels)
+    if not controls:
+        raise LabelConfigError(
+            f'No tag can show a mask on "{prompt.to_name}". Add one to the labeling config, for example '
+            f'<BrushLabels name="brush" toName="{prompt.to_name}" smart="false">, with the same labels.'
+        )
+    return controls
+
+
 def to_regions(masks: Sequence[Mask], prompt: RegionPrompt, config: LabelingConfig) -> list[Region]:
     """The regions that answer one prompt with its masks, best first as they come, on every output control.
 
@@ -38,12 +49,7 @@ def to_regions(masks: Sequence[Mask], prompt: RegionPrompt, config: LabelingConf
     no output control.
     """
     options = config.options(prompt.to_name)
-    controls = config.outputs(prompt.to_name, prompt.control, prompt.labels)
-    if not controls:
-        raise LabelConfigError(
-            f'No tag can show a mask on "{prompt.to_name}". Add one to the labeling config, for example '
-            f'<BrushLabels name="brush" toName="{prompt.to_name}" smart="false">, with the same labels.'
-        )
+    controls = answering(prompt, config)
     rated = [
         (number, m) for number, m in enumerate(masks) if m.score >= options.score_threshold and m.bitmap.any()
     ]
