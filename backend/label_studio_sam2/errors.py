@@ -6,7 +6,8 @@
     │   ├── PromptError             a region can't be read as a prompt
     │   └── UnknownJob 404          no such job, or forgotten since
     ├── Unauthorized 401
-    ├── LabelStudioError 502        Label Studio's API can't be reached, refuses the key, or refuses the call
+    ├── LabelStudioError 502        Label Studio's API can't be reached, or answers with an error
+    │   └── LabelStudioRefusal      it answers, but refuses the key or the call
     ├── Superseded 409              a newer click of the same annotator on the same label took this one's place
     ├── TooLarge 413                more pixels, bytes or vertices than the settings allow
     ├── MediaError 502              the picture or video of a task
@@ -58,6 +59,15 @@ class Unauthorized(ServiceError):
 
 class LabelStudioError(ServiceError):
     status = 502
+
+
+class LabelStudioRefusal(LabelStudioError):
+    """`answered` is Label Studio's own status, `said` its answer's whole text, from which a cause can be read."""
+
+    def __init__(self, detail: str, answered: int, said: str) -> None:
+        super().__init__(detail)
+        self.answered = answered
+        self.said = said
 
 
 class Superseded(ServiceError):

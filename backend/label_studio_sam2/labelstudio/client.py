@@ -12,17 +12,18 @@ import functools
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import certifi
 import httpx
 
-from label_studio_sam2.errors import LabelStudioError
+from label_studio_sam2.errors import LabelStudioError, LabelStudioRefusal
 from label_studio_sam2.labelstudio.tokens import AccessKey
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 60.0
 REFRESH_SECONDS = 10.0
+UPLOAD_SECONDS = 600.0
 PAGE_SIZE = 100
 DETAIL_CHARACTERS = 300
 
@@ -105,6 +106,28 @@ class LabelStudioClient:
     def annotations(self, task_id: int) -> list[JSON]:
         return list(self.get(f"/api/tasks/{task_id}/annotations/"))
 
+    def ml_backends(self, project_id: int) -> list[JSON]:
+        """A project's ML backends in the order in which the editor looks for one; Label Studio asks each for its
+        health before it answers."""
+        return list(self.get("/api/ml/", {"project": project_id}))
+
+    def upload(self, project_id: int, name: str, file: IO[bytes]) -> JSON:
+        """Imports one file as a task of its own."""
+        path = f"/api/projects/{project_id}/import"
+        header = self.key.authorization()
+        request = self._http.build_request(
+            "POST",
+            path,
+            files={"file": (name, file)},
+            headers={"Authorization": header} if header else None,
+            timeout=httpx.Timeout(UPLOAD_SECONDS, connect=CONNECT_SECONDS),
+        )
+        try:
+            response = self._http.send(request)
+        except httpx.HTTPError as problem:
+            raise LabelStudioError(self.unreachable(problem)) from problem
+        return self._json(response, f"POST {path}")
+
     def create_prediction(
         self, task_id: int, result: list[JSON], *, model_version: str, score: float | None = None
     ) -> JSON:
@@ -178,11 +201,11 @@ class LabelStudioClient:
                 "set LABEL_STUDIO_URL to the address that it wants to be called by."
             )
         if response.status_code in {401, 403}:
-            raise LabelStudioError(self.refusal(response.status_code, response.text, what))
+            text = self.refusal(response.status_code, response.text, what)
+            raise LabelStudioRefusal(text, response.status_code, response.text)
         if response.is_error:
-            raise LabelStudioError(
-                f"Label Studio answers {what} with {response.status_code}: {_detail(response)}"
-            )
+            text = f"Label Studio answers {what} with {response.status_code}: {_detail(response)}"
+            raise LabelStudioRefusal(text, response.status_code, response.text)
         if not response.content:
             return None
         try:

@@ -39,9 +39,12 @@ class AccessKey:
         return bool(self._token)
 
     def __repr__(self) -> str:
-        return (
-            f"AccessKey({'personal access token' if self._personal else 'legacy token' if self else 'none'})"
-        )
+        return f"AccessKey({self.kind})"
+
+    @property
+    def kind(self) -> str:
+        """Which of the two it is, in words that Label Studio's own pages use."""
+        return "personal access token" if self._personal else "legacy token" if self else "none"
 
     @property
     def _personal(self) -> bool:

@@ -1,0 +1,144 @@
+"""Does Label Studio send a project's clicks to this service: its own answers tell the cause where it doesn't."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from label_studio_sam2.checks.check import Check
+from label_studio_sam2.errors import LabelStudioError, LabelStudioRefusal
+from label_studio_sam2.labelstudio.client import LOOPBACK_NAMES, LabelStudioClient
+from label_studio_sam2.settings import Settings
+
+NAME = "connection"
+CONNECTED = {"CO", "TR", "PR"}
+"""Label Studio's states of a backend: connected, training, predicting; the others are DI and ER."""
+
+SWITCHES = "Start Label Studio with ML_BLOCK_LOCAL_IP=false and SSRF_PROTECTION_ENABLED=false."
+
+
+class Cause(NamedTuple):
+    """What Label Studio says, and what it means; `{url}` and `{host}` are the backend's as Label Studio knows it."""
+
+    said: str
+    sentence: str
+    remedy: str
+
+
+CAUSES = (
+    Cause(
+        "reserved network address",
+        "Label Studio refuses {url}, because it is on a private network (ML_BLOCK_LOCAL_IP).",
+        SWITCHES,
+    ),
+    Cause(
+        "authentication parameters",
+        "This service wants a user and a password at {url}, and Label Studio sends others or none.",
+        "Run `label-studio-sam2 connect` with the service's own BASIC_AUTH_USER and BASIC_AUTH_PASS.",
+    ),
+    Cause(
+        "Can't resolve hostname",
+        "Label Studio doesn't know the host {host}.",
+        "Connect again with --backend and a name that Label Studio's machine can resolve.",
+    ),
+    Cause(
+        "look like a valid ML backend",
+        "What answers Label Studio at {url} is no ML backend.",
+        "Connect again with --backend and this service's own address.",
+    ),
+    Cause(
+        "health check failed",
+        "Label Studio can't reach this service at {url}.",
+        "Start it there with `label-studio-sam2 serve`, let Label Studio's machine through to that port, or connect "
+        "again with --backend and the address that Label Studio sees.",
+    ),
+)
+
+CONTAINER = Cause(
+    "health check failed",
+    "Label Studio can't reach this service at {url}: inside a container {host} is the container itself.",
+    "Connect again with --backend http://host.docker.internal:{port}, or with the name of this service in the "
+    "compose file.",
+)
+
+
+def registration(settings: Settings, url: str, project: int) -> dict[str, Any]:
+    """What Label Studio is told of this service, and checks by calling it."""
+    body: dict[str, Any] = {"url": url, "project": project, "title": "SAM 2", "is_interactive": True}
+    if settings.basic_auth_user:
+        body |= {
+            "auth_method": "BASIC_AUTH",
+            "basic_auth_user": settings.basic_auth_user,
+            "basic_auth_pass": settings.basic_auth_pass.get_secret_value(),
+        }
+    return body
+
+
+def connection(client: LabelStudioClient, settings: Settings, project: int) -> list[Check]:
+    """The interactive switch, the number of backends that have it on, and whether Label Studio reaches the first.
+
+    Raises LabelStudioError where Label Studio can't be asked.
+    """
+    backends = client.ml_backends(project)
+    clicks = [backend for backend in backends if backend["is_interactive"]]
+    connect = f"Run `label-studio-sam2 connect --project {project}`."
+    if not backends:
+        return [Check(NAME, "problem", "No ML backend is connected to the project.", connect, project)]
+    if not clicks:
+        sentence = "The project's ML backend is not interactive, so that a click asks nobody."
+        remedy = connect[:-1] + ", or switch Interactive preannotations on under Settings, Model."
+        return [Check(NAME, "problem", sentence, remedy, project)]
+    found = [_reached(client, settings, clicks[0], project)]
+    if len(clicks) > 1:
+        sentence = (
+            f"{len(clicks)} interactive backends are connected; clicks go to the first, {clicks[0]['url']}."
+        )
+        remedy = (
+            "Delete the others, or switch Interactive preannotations off for them, under Settings, Model."
+        )
+        found.append(Check("interactive backends", "warning", sentence, remedy, project))
+    return found
+
+
+def webhooks(client: LabelStudioClient, backend_url: str, project: int) -> list[Check]:
+    """Whether Label Studio tells this service of annotations: saving the webhook as it is shows a refusal."""
+    hooks = client.get("/api/webhooks/", {"project": project})
+    ours = next((hook for hook in hooks if str(hook["url"]).startswith(backend_url.rstrip("/"))), None)
+    if ours is None:
+        return []
+    try:
+        client.patch(f"/api/webhooks/{ours['id']}/", {"url": ours["url"]})
+    except LabelStudioRefusal as refusal:
+        if CAUSES[0].said not in refusal.said:
+            return []
+        sentence = "Label Studio drops its messages about saved annotations (SSRF_PROTECTION_ENABLED)."
+        return [Check("webhooks", "warning", sentence, SWITCHES, project)]
+    return [Check("webhooks", "ok", "Label Studio may tell this service of annotations.", project=project)]
+
+
+def diagnosis(refusal: LabelStudioError, url: str, project: int | None = None) -> Check:
+    """Why Label Studio doesn't take a backend at this address."""
+    said = refusal.said if isinstance(refusal, LabelStudioRefusal) else ""
+    parts = urlsplit(url)
+    cause = next((cause for cause in _causes(parts.hostname or "") if cause.said in said), None)
+    if cause is None:
+        return Check.failed(NAME, refusal, project)
+    words: Mapping[str, Any] = {"url": url, "host": parts.hostname, "port": parts.port or 80}
+    return Check(NAME, "problem", cause.sentence.format(**words), cause.remedy.format(**words), project)
+
+
+def _causes(host: str) -> tuple[Cause, ...]:
+    return (*CAUSES[:-1], CONTAINER if host in LOOPBACK_NAMES else CAUSES[-1])
+
+
+def _reached(client: LabelStudioClient, settings: Settings, backend: dict[str, Any], project: int) -> Check:
+    url = str(backend["url"])
+    if backend["state"] not in CONNECTED:
+        try:  # saving it as it is makes Label Studio call it and say what went wrong
+            client.patch(f"/api/ml/{backend['id']}", registration(settings, url, project))
+        except LabelStudioRefusal as refusal:
+            return diagnosis(refusal, url, project)
+    return Check(
+        NAME, "ok", f"Label Studio reaches this service at {url}; clicks are sent to it.", project=project
+    )

@@ -1,0 +1,37 @@
+"""Is Label Studio there, which is it, and does it take our key."""
+
+from __future__ import annotations
+
+from label_studio_sam2.checks.check import Check, checked
+from label_studio_sam2.labelstudio.client import LabelStudioClient
+
+MEASURED = (1, 23)
+"""The version whose editor and API this service was tested against; older editors send other requests."""
+
+
+def server(client: LabelStudioClient) -> Check:
+    """Whether it answers, and which version."""
+    found = checked("Label Studio", lambda: str(client.get("/api/version").get("release", "")))
+    if found.state != "ok":
+        return found
+    sentence = f"Label Studio {found.sentence} answers at {client.url}."
+    if _numbers(found.sentence) < MEASURED:
+        wanted = ".".join(str(number) for number in MEASURED)
+        return Check(
+            found.name, "warning", sentence, f"Update it to {wanted} or newer: older ones were not tested."
+        )
+    return Check(found.name, "ok", sentence)
+
+
+def key(client: LabelStudioClient) -> Check:
+    """Whether it takes the key, and whose and of which kind that is."""
+
+    def whoami() -> str:
+        email = client.get("/api/current-user/whoami").get("email", "")
+        return f"The {client.key.kind} of {email} is accepted."
+
+    return checked("key", whoami)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())

@@ -1,0 +1,154 @@
+"""From a Label Studio to a project in which a click gives a mask; done twice, it changes nothing the second time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from label_studio_sam2.checks.check import Check
+from label_studio_sam2.checks.connection import CONNECTED, diagnosis, registration
+from label_studio_sam2.doctor import project_checks
+from label_studio_sam2.errors import LabelStudioError, LabelStudioRefusal, RequestError
+from label_studio_sam2.labelstudio.client import LabelStudioClient
+from label_studio_sam2.labelstudio.templates import DEFAULT, LABELS, TEMPLATES
+from label_studio_sam2.settings import Settings
+
+PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+VIDEOS = frozenset({".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v"})
+SUFFIXES = PICTURES | VIDEOS
+
+Opened = AbstractContextManager[IO[bytes]]
+Open = Callable[[Path], Opened]
+"""Opens a file to be uploaded; the command line's own moves a progress bar as the file is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to connect. Either `project`, Label Studio's id, or `create`, the title of a project that is made if there
+    is none of that title yet. `backend` is this service's address as Label Studio sees it."""
+
+    project: int | None = None
+    create: str | None = None
+    template: str | None = None
+    labels: tuple[str, ...] = LABELS
+    backend: str | None = None
+    files: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A project: its address in the browser, what was done to it, and how it stands now."""
+
+    address: str
+    done: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = field(default=())
+
+
+def run(settings: Settings, wish: Wish, open_file: Open = lambda path: path.open("rb")) -> Connected:
+    """Makes or finds the project, gives it a labeling config and this service as ML backend, uploads the files.
+
+    Raises RequestError and LabelStudioError, which say what to change.
+    """
+    with LabelStudioClient(
+        settings.label_studio_url, settings.label_studio_api_key.get_secret_value()
+    ) as client:
+        project, made = _project(client, wish)
+        number = int(project["id"])
+        done = [made] if made else []
+        done += _configure(client, project, wish)
+        done += _register(client, settings, number, wish.backend or f"http://localhost:{settings.port}")
+        done += _upload(client, number, wish.files, open_file)
+        checks = project_checks(client, settings, client.project(number), {})
+        return Connected(f"{client.url}/projects/{number}/data", tuple(done), tuple(checks))
+
+
+def media_files(paths: Sequence[Path]) -> list[Path]:
+    """The pictures and videos among these files and in these folders, in order.
+
+    Raises RequestError where a path is missing, or nothing is found.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise RequestError(f"{path} doesn't exist. Give files or folders of pictures or videos.")
+        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+        found += [file for file in inside if file.is_file() and file.suffix.lower() in SUFFIXES]
+    if paths and not found:
+        raise RequestError(
+            f"No picture or video in {', '.join(map(str, paths))}. Known: {', '.join(sorted(SUFFIXES))}."
+        )
+    return found
+
+
+def _project(client: LabelStudioClient, wish: Wish) -> tuple[dict[str, Any], str]:
+    if wish.template is not None and wish.template not in TEMPLATES:
+        raise RequestError(f"There is no template {wish.template}. Choose from {', '.join(TEMPLATES)}.")
+    if (wish.project is None) == (wish.create is None):
+        raise RequestError("Say which project: --project with its number, or --create with a title.")
+    if wish.project is not None:
+        return client.project(wish.project), ""
+    same = (one for one in client.projects() if one["title"] == wish.create)
+    existing = next(same, None)
+    if existing is not None:
+        return client.project(int(existing["id"])), ""
+    config = TEMPLATES[wish.template or DEFAULT].with_labels(wish.labels)
+    project = client.post("/api/projects/", {"title": wish.create, "label_config": config})
+    return project, f'Made the project "{wish.create}" with the labeling config "{wish.template or DEFAULT}".'
+
+
+def _configure(client: LabelStudioClient, project: dict[str, Any], wish: Wish) -> Iterator[str]:
+    """Sets the template where it is asked for, and where the project has no tag at all; else the config is kept."""
+    empty = re.sub(r"\s", "", project["label_config"] or "") in {"", "<View></View>", "<View/>"}
+    template = wish.template or (DEFAULT if empty else None)
+    if template is None:
+        return
+    config = TEMPLATES[template].with_labels(wish.labels)
+    if config.split() != str(project["label_config"]).split():
+        client.patch(f"/api/projects/{project['id']}/", {"label_config": config})
+        yield f'Set the labeling config "{template}".'
+
+
+def _register(client: LabelStudioClient, settings: Settings, project: int, url: str) -> Iterator[str]:
+    """Raises LabelStudioError with the cause where Label Studio doesn't take it."""
+    body = registration(settings, url, project)
+    known = next(
+        (one for one in client.ml_backends(project) if one["url"].rstrip("/") == url.rstrip("/")), None
+    )
+    if known is not None and known["is_interactive"] and known["state"] in CONNECTED:
+        return
+    try:
+        if known is None:
+            client.post("/api/ml/", body)
+        else:
+            client.patch(f"/api/ml/{known['id']}", body)
+    except LabelStudioRefusal as refusal:
+        found = diagnosis(refusal, url)
+        raise LabelStudioError(f"{found.sentence} {found.remedy}") from refusal
+    yield f"{'Connected' if known is None else 'Updated'} {url} as its interactive ML backend."
+
+
+def _upload(client: LabelStudioClient, project: int, paths: Sequence[Path], open_file: Open) -> Iterator[str]:
+    there = (
+        {_plain_name(Path(str(upload["file"])).name[9:]) for upload in _uploads(client, project)}
+        if paths
+        else set()
+    )
+    missing = [file for file in media_files(paths) if _plain_name(file.name) not in there]
+    for file in missing:
+        with open_file(file) as content:
+            client.upload(project, file.name, content)
+    if missing:
+        yield f"Imported {len(missing)} files."
+
+
+def _uploads(client: LabelStudioClient, project: int) -> list[dict[str, Any]]:
+    return list(client.get(f"/api/projects/{project}/file-uploads", {"all": "true"}))
+
+
+def _plain_name(name: str) -> str:
+    """As Label Studio stores a file's name, after eight random digits and a hyphen."""
+    return re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_"))
