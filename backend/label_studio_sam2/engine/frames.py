@@ -89,11 +89,11 @@ class Video:
         """One frame, upright RGB (H, W, 3)."""
         return next(self.frames(range(index, index + 1)))
 
-    def frames(self, span: range) -> Iterator[Pixels]:
-        """The frames of `span`, whose step is 1 or -1, in its order; memory is bounded either way."""
+    def frames(self, span: range, *, window: int = WINDOW_BYTES) -> Iterator[Pixels]:
+        """The frames of `span`, whose step is 1 or -1, in its order; backward, `window` bytes of them are held."""
         if span and (min(span) < 0 or max(span) >= len(self)):
             raise IndexError(f"frames {span[0]} to {span[-1]} of a video of {len(self)}")
-        return self._forward(span.start, span.stop) if span.step > 0 else self._backward(span)
+        return self._forward(span.start, span.stop) if span.step > 0 else self._backward(span, window)
 
     def _forward(self, start: int, stop: int) -> Iterator[Pixels]:
         due, shown = start, None
@@ -114,8 +114,8 @@ class Video:
         for _ in range(due, stop):
             yield _upright(shown, self.size)
 
-    def _backward(self, span: range) -> Iterator[Pixels]:
-        room = max(1, WINDOW_BYTES // (self.size.height * self.size.width * 3))
+    def _backward(self, span: range, window: int) -> Iterator[Pixels]:
+        room = max(1, window // (self.size.height * self.size.width * 3))
         upper, last = span.start + 1, span.stop + 1
         while upper > last:
             lower = max(last, self._index.key_before(upper - 1), upper - room)
