@@ -7,10 +7,18 @@ import numpy as np
 import pytest
 from label_studio_sam2.demo import SAMPLE_CLIP
 from playwright.sync_api import Page, expect
+from pycocotools import mask as coco
 
 from tests.web.conftest import OpenPage
 from tests.web.fake_service import FakeService
 from tests.web.overlay import click, drag, overlay, shown
+
+READ = """async (rle) => {
+  const { fromRle } = await import('/web/masks.js');
+  const canvas = fromRle(rle);
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  return Array.from(data).filter((_, at) => at % 4 === 3).map((alpha) => alpha > 0);
+}"""
 
 
 @pytest.fixture
@@ -68,6 +76,19 @@ def test_each_frame_shows_its_own_mask(page: Page) -> None:
         assert columns.min() / drawn.shape[1] == pytest.approx(left, abs=0.01)
         assert columns.max() / drawn.shape[1] == pytest.approx(left + 0.2, abs=0.01)
         assert rows.min() / drawn.shape[0] == pytest.approx(0.3, abs=0.02)
+
+
+def test_masks_are_read_as_pycocotools_writes_them(open_page: OpenPage, service: FakeService) -> None:
+    """Specks, whole columns (runs that go on in the next one), nothing and everything."""
+    page = open_page(service.url)
+    for shape in [(1, 1), (7, 5), (48, 64), (64, 48)]:
+        columns = np.zeros(shape, np.bool_)
+        columns[:, shape[1] // 2 :] = True
+        blocks = [np.random.default_rng(seed).random(shape) < seed / 10 for seed in (0, 1, 5, 9, 10)]
+        for mask in (columns, ~columns, *blocks):
+            packed = coco.encode(np.asfortranarray(mask, np.uint8))
+            rle = {"size": list(shape), "counts": packed["counts"].decode()}
+            np.testing.assert_array_equal(np.reshape(page.evaluate(READ, rle), shape), mask)
 
 
 def test_where_the_object_is_out_of_sight_nothing_is_drawn(page: Page) -> None:
