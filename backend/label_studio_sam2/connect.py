@@ -7,18 +7,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from label_studio_sam2.checks.check import Check
 from label_studio_sam2.checks.connection import CONNECTED, diagnosis, registration
 from label_studio_sam2.doctor import project_checks
 from label_studio_sam2.errors import LabelStudioError, LabelStudioRefusal, RequestError
-from label_studio_sam2.labelstudio.client import LabelStudioClient
+from label_studio_sam2.labelstudio.client import JSON, LabelStudioClient
 from label_studio_sam2.labelstudio.templates import DEFAULT, LABELS, TEMPLATES
 from label_studio_sam2.settings import Settings
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 VIDEOS = frozenset({".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v"})
+PREFIX = 9
+"""Characters that Label Studio puts before an uploaded file's name: eight random ones and a hyphen."""
 SUFFIXES = PICTURES | VIDEOS
 
 Opened = AbstractContextManager[IO[bytes]]
@@ -37,6 +39,7 @@ class Wish:
     labels: tuple[str, ...] = LABELS
     backend: str | None = None
     files: tuple[Path, ...] = ()
+    """Files, and folders of them, to be uploaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,8 @@ def run(settings: Settings, wish: Wish, open_file: Open = lambda path: path.open
 
     Raises RequestError and LabelStudioError, which say what to change.
     """
+    _check(wish)
+    files = media_files(wish.files)
     with LabelStudioClient(
         settings.label_studio_url, settings.label_studio_api_key.get_secret_value()
     ) as client:
@@ -61,8 +66,8 @@ def run(settings: Settings, wish: Wish, open_file: Open = lambda path: path.open
         done = [made] if made else []
         done += _configure(client, project, wish)
         done += _register(client, settings, number, wish.backend or f"http://localhost:{settings.port}")
-        done += _upload(client, number, wish.files, open_file)
-        checks = project_checks(client, settings, client.project(number), {})
+        done += _upload(client, number, files, open_file)
+        checks = project_checks(client, settings, client.project(number), client.ml_backends(number), {})
         return Connected(f"{client.url}/projects/{number}/data", tuple(done), tuple(checks))
 
 
@@ -84,23 +89,28 @@ def media_files(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _project(client: LabelStudioClient, wish: Wish) -> tuple[dict[str, Any], str]:
+def _check(wish: Wish) -> None:
     if wish.template is not None and wish.template not in TEMPLATES:
         raise RequestError(f"There is no template {wish.template}. Choose from {', '.join(TEMPLATES)}.")
     if (wish.project is None) == (wish.create is None):
         raise RequestError("Say which project: --project with its number, or --create with a title.")
+
+
+def _project(client: LabelStudioClient, wish: Wish) -> tuple[JSON, str]:
+    """The project, and what was done to get it."""
     if wish.project is not None:
         return client.project(wish.project), ""
-    same = (one for one in client.projects() if one["title"] == wish.create)
-    existing = next(same, None)
+    existing = next((one for one in client.projects() if one["title"] == wish.create), None)
     if existing is not None:
         return client.project(int(existing["id"])), ""
-    config = TEMPLATES[wish.template or DEFAULT].with_labels(wish.labels)
-    project = client.post("/api/projects/", {"title": wish.create, "label_config": config})
-    return project, f'Made the project "{wish.create}" with the labeling config "{wish.template or DEFAULT}".'
+    template = wish.template or DEFAULT
+    body = {"title": wish.create, "label_config": TEMPLATES[template].with_labels(wish.labels)}
+    return client.post(
+        "/api/projects/", body
+    ), f'Made the project "{wish.create}" with the template "{template}".'
 
 
-def _configure(client: LabelStudioClient, project: dict[str, Any], wish: Wish) -> Iterator[str]:
+def _configure(client: LabelStudioClient, project: JSON, wish: Wish) -> Iterator[str]:
     """Sets the template where it is asked for, and where the project has no tag at all; else the config is kept."""
     empty = re.sub(r"\s", "", project["label_config"] or "") in {"", "<View></View>", "<View/>"}
     template = wish.template or (DEFAULT if empty else None)
@@ -131,24 +141,20 @@ def _register(client: LabelStudioClient, settings: Settings, project: int, url: 
     yield f"{'Connected' if known is None else 'Updated'} {url} as its interactive ML backend."
 
 
-def _upload(client: LabelStudioClient, project: int, paths: Sequence[Path], open_file: Open) -> Iterator[str]:
-    there = (
-        {_plain_name(Path(str(upload["file"])).name[9:]) for upload in _uploads(client, project)}
-        if paths
-        else set()
-    )
-    missing = [file for file in media_files(paths) if _plain_name(file.name) not in there]
+def _upload(client: LabelStudioClient, project: int, files: Sequence[Path], open_file: Open) -> Iterator[str]:
+    """Imports the files whose names the project doesn't hold yet."""
+    if not files:
+        return
+    uploads = client.get(f"/api/projects/{project}/file-uploads", {"all": "true"})
+    there = {Path(str(upload["file"])).name[PREFIX:] for upload in uploads}
+    missing = [file for file in files if _stored_name(file.name) not in there]
     for file in missing:
         with open_file(file) as content:
             client.upload(project, file.name, content)
     if missing:
-        yield f"Imported {len(missing)} files."
+        yield f"Imported {len(missing)} file{'s' if len(missing) > 1 else ''}."
 
 
-def _uploads(client: LabelStudioClient, project: int) -> list[dict[str, Any]]:
-    return list(client.get(f"/api/projects/{project}/file-uploads", {"all": "true"}))
-
-
-def _plain_name(name: str) -> str:
-    """As Label Studio stores a file's name, after eight random digits and a hyphen."""
+def _stored_name(name: str) -> str:
+    """As Label Studio stores a file's name, after its own prefix."""
     return re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_"))

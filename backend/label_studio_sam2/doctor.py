@@ -16,7 +16,7 @@ from label_studio_sam2.checks import project as projects
 from label_studio_sam2.checks.check import Check
 from label_studio_sam2.checks.connection import connection, webhooks
 from label_studio_sam2.errors import LabelStudioError, ServiceError
-from label_studio_sam2.labelstudio.client import LabelStudioClient
+from label_studio_sam2.labelstudio.client import JSON, LabelStudioClient
 from label_studio_sam2.labelstudio.media import MediaStore
 from label_studio_sam2.settings import Settings
 
@@ -67,22 +67,26 @@ def label_studio_checks(settings: Settings, project: int | None, running: dict[s
         try:
             return found + [
                 check
-                for one in _projects(client, project)
-                for check in project_checks(client, settings, one, running)
+                for one, backends in _projects(client, project)
+                for check in project_checks(client, settings, one, backends, running)
             ]
         except LabelStudioError as error:
             return [*found, Check.failed("projects", error)]
 
 
 def project_checks(
-    client: LabelStudioClient, settings: Settings, project: dict[str, Any], running: dict[str, Any]
+    client: LabelStudioClient,
+    settings: Settings,
+    project: JSON,
+    backends: list[JSON],
+    running: dict[str, Any],
 ) -> Iterator[Check]:
     """Of one project: its labeling config, its connection to this service, its media, its last failure."""
     number = int(project["id"])
     yield from projects.config(project)
     steps: tuple[Callable[[], list[Check]], ...] = (
-        lambda: connection(client, settings, number),
-        lambda: _webhooks(client, number),
+        lambda: connection(client, settings, number, backends),
+        lambda: webhooks(client, number, backends),
         lambda: _media(client, settings, project),
     )
     for step in steps:
@@ -107,19 +111,17 @@ def service_client(settings: Settings, address: str | None = None) -> Iterator[h
         yield http
 
 
-def _projects(client: LabelStudioClient, project: int | None) -> list[dict[str, Any]]:
+def _projects(client: LabelStudioClient, project: int | None) -> Iterator[tuple[JSON, list[JSON]]]:
+    """The project that is named, or the newest that have ML backends, with these."""
     if project is not None:
-        return [client.project(project)]
-    newest = islice(client.projects(), MOST_PROJECTS)
-    return [one for one in newest if client.ml_backends(int(one["id"]))]
+        yield client.project(project), client.ml_backends(project)
+        return
+    for one in islice(client.projects(), MOST_PROJECTS):
+        if backends := client.ml_backends(int(one["id"])):
+            yield one, backends
 
 
-def _webhooks(client: LabelStudioClient, project: int) -> list[Check]:
-    backends = [backend for backend in client.ml_backends(project) if backend["is_interactive"]]
-    return webhooks(client, str(backends[0]["url"]), project) if backends else []
-
-
-def _media(client: LabelStudioClient, settings: Settings, project: dict[str, Any]) -> list[Check]:
+def _media(client: LabelStudioClient, settings: Settings, project: JSON) -> list[Check]:
     with TemporaryDirectory(prefix="label-studio-sam2-") as folder:
         store = MediaStore(
             Path(folder),

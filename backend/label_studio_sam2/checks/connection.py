@@ -75,13 +75,14 @@ def registration(settings: Settings, url: str, project: int) -> dict[str, Any]:
     return body
 
 
-def connection(client: LabelStudioClient, settings: Settings, project: int) -> list[Check]:
-    """The interactive switch, the number of backends that have it on, and whether Label Studio reaches the first.
+def connection(
+    client: LabelStudioClient, settings: Settings, project: int, backends: list[dict[str, Any]]
+) -> list[Check]:
+    """Of a project's ML backends: the interactive switch, how many have it on, whether Label Studio reaches the first.
 
     Raises LabelStudioError where Label Studio can't be asked.
     """
-    backends = client.ml_backends(project)
-    clicks = [backend for backend in backends if backend["is_interactive"]]
+    clicks = interactive(backends)
     connect = f"Run `label-studio-sam2 connect --project {project}`."
     if not backends:
         return [Check(NAME, "problem", "No ML backend is connected to the project.", connect, project)]
@@ -101,10 +102,16 @@ def connection(client: LabelStudioClient, settings: Settings, project: int) -> l
     return found
 
 
-def webhooks(client: LabelStudioClient, backend_url: str, project: int) -> list[Check]:
+def interactive(backends: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that the editor would send a click to; it takes the first."""
+    return [backend for backend in backends if backend["is_interactive"]]
+
+
+def webhooks(client: LabelStudioClient, project: int, backends: list[dict[str, Any]]) -> list[Check]:
     """Whether Label Studio tells this service of annotations: saving the webhook as it is shows a refusal."""
+    urls = tuple(str(backend["url"]).rstrip("/") for backend in interactive(backends)[:1])
     hooks = client.get("/api/webhooks/", {"project": project})
-    ours = next((hook for hook in hooks if str(hook["url"]).startswith(backend_url.rstrip("/"))), None)
+    ours = next((hook for hook in hooks if str(hook["url"]).startswith(urls)), None)
     if ours is None:
         return []
     try:

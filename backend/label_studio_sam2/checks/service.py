@@ -39,7 +39,9 @@ def readiness(found: dict[str, Any]) -> Check:
         return Check(NAME, "ok", f"{found['model_version']} is ready on {found['device']}.")
     reason = str(found.get("reason") or "The model is still loading.")
     sentence, _, remedy = reason.partition(". ")
-    return Check(NAME, "problem", sentence.rstrip(".") + ".", remedy)
+    return Check(
+        NAME, "problem", sentence.rstrip(".") + ".", remedy or "Wait; the service's log tells how far it is."
+    )
 
 
 def last_problem(found: dict[str, Any], project: int) -> list[Check]:
