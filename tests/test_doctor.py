@@ -118,7 +118,7 @@ def test_a_backend_at_a_localhost_that_is_label_studios_container_gets_the_conta
     setup.label_studio.elsewhere = {setup.service.localhost}
     (found,) = bad(setup.check())
     assert found.name == "connection"
-    assert "inside a container localhost is the container itself" in found.sentence
+    assert "in which localhost is the container itself" in found.sentence
     assert f"http://host.docker.internal:{setup.service.port}" in found.remedy
 
 

@@ -77,6 +77,47 @@ def demo(out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = P
     command.run(out)
 
 
+@app.command()
+def connect(  # noqa: PLR0917  on the command line they are named, not positional
+    project: Annotated[int | None, typer.Option(help="The project's number in Label Studio.")] = None,
+    create: Annotated[
+        str | None, typer.Option(help="Title of a project to make, unless there is one.")
+    ] = None,
+    template: Annotated[
+        str | None, typer.Option(help="Labeling config: brush, bitmask, polygon, boxes or video.")
+    ] = None,
+    label: Annotated[list[str] | None, typer.Option(help="A label of the template; several times.")] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(help="This service's address as Label Studio sees it; http://localhost:PORT."),
+    ] = None,
+    import_: Annotated[
+        list[Path] | None, typer.Option("--import", help="A file or folder to upload; several times.")
+    ] = None,
+) -> None:
+    """Set up a Label Studio project so that a click gives a mask. Done twice, it changes nothing."""
+    from label_studio_sam2.commands import connect as command
+    from label_studio_sam2.connect import Wish
+    from label_studio_sam2.labelstudio.templates import LABELS
+
+    wish = Wish(project, create, template, tuple(label or LABELS), backend, tuple(import_ or ()))
+    raise typer.Exit(command.run(Settings(), wish))
+
+
+@app.command()
+def doctor(
+    project: Annotated[int | None, typer.Option(help="Look at this project only.")] = None,
+    service: Annotated[
+        str | None, typer.Option(help="Where the service answers, seen from here; http://localhost:PORT.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
+) -> None:
+    """Say why no mask appears: one line a check, and what to do. The exit code is 1 where there is a problem."""
+    from label_studio_sam2.commands import doctor as command
+
+    raise typer.Exit(command.run(Settings(), project=project, address=service, as_json=as_json))
+
+
 @models_app.command("list")
 def models_list() -> None:
     """Show the published checkpoints, and which of them are here."""

@@ -55,11 +55,12 @@ CAUSES = (
     ),
 )
 
-CONTAINER = Cause(
+LOOPBACK = Cause(
     "health check failed",
-    "Label Studio can't reach this service at {url}: inside a container {host} is the container itself.",
-    "Connect again with --backend http://host.docker.internal:{port}, or with the name of this service in the "
-    "compose file.",
+    "Label Studio can't reach this service at {url}: either nothing runs there, or Label Studio runs in a container, "
+    "in which {host} is the container itself.",
+    "Start the service there; for a container, connect again with --backend http://host.docker.internal:{port}, or "
+    "with the service's name in the compose file.",
 )
 
 
@@ -136,7 +137,7 @@ def diagnosis(refusal: LabelStudioError, url: str, project: int | None = None) -
 
 
 def _causes(host: str) -> tuple[Cause, ...]:
-    return (*CAUSES[:-1], CONTAINER if host in LOOPBACK_NAMES else CAUSES[-1])
+    return (*CAUSES[:-1], LOOPBACK if host in LOOPBACK_NAMES else CAUSES[-1])
 
 
 def _reached(client: LabelStudioClient, settings: Settings, backend: dict[str, Any], project: int) -> Check:
