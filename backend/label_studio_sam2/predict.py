@@ -15,9 +15,13 @@ from label_studio_sam2.labelstudio.labeling_config import ObjectTag
 from label_studio_sam2.labelstudio.protocol import Prediction, PredictRequest, Region, Task, predict_response
 from label_studio_sam2.service import Service
 from label_studio_sam2.timing import stage
+from label_studio_sam2.track import track
 from label_studio_sam2.types import Picture
 
 log = logging.getLogger(__name__)
+
+VIDEO = "videorectangle"
+"""The type of the regions that a video is prompted with."""
 
 PREDICT_EVENTS = (None, "predict")
 """What the editor of 1.23.2 and the coming one send for "a mask, now"; any other event gets an empty result."""
@@ -45,6 +49,9 @@ def interactive(request: PredictRequest, task: Task, service: Service) -> Predic
     assert request.context is not None
     segmenter = service.segmenter()
     config = labeling_config.parse(request.label_config)
+    video = next((tag for tag in config.objects.values() if tag.kind == "Video"), None)
+    if video is not None and any(region.get("type") == VIDEO for region in request.context.result):
+        return track(request.context.result, task, video, config.options(video.name), service)
     asked = prompts.from_regions(request.context.result, config)
     for prompt in asked:
         results.answering(prompt, config)  # a config without output is said before anything is fetched

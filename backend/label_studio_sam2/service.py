@@ -19,6 +19,7 @@ from label_studio_sam2.labelstudio.protocol import SetupRequest, WebhookEvent
 from label_studio_sam2.metrics import Gauges, Metrics
 from label_studio_sam2.problems import Problems
 from label_studio_sam2.settings import Settings
+from label_studio_sam2.tracking_runs import Runs
 
 MODEL_CLASS = "SAM2"
 
@@ -34,6 +35,7 @@ class Service:
         self.metrics = Metrics(self._gauges)
         self.problems = Problems()
         self.jobs = Jobs()
+        self.runs = Runs(self.jobs)
         self.label_studio = LabelStudioClient(
             settings.label_studio_url, settings.label_studio_api_key.get_secret_value()
         )

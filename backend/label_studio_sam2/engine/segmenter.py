@@ -7,22 +7,25 @@ logits of the prompt that it extends, which are looked up or decoded again, neve
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from threading import Lock
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from label_studio_sam2.engine import image
+from label_studio_sam2.engine import image, video
 from label_studio_sam2.engine.cache import EmbeddingCache, Source, embedding_key
 from label_studio_sam2.engine.embedding import Embedding
+from label_studio_sam2.engine.everything import Found, Grid, Window
 from label_studio_sam2.engine.image import Decoded
 from label_studio_sam2.engine.lane import Lane, Priority
 from label_studio_sam2.engine.model import Model
+from label_studio_sam2.engine.video import Frames, Target, TrackState
 from label_studio_sam2.timing import stage
-from label_studio_sam2.types import Mask, Picture, Point, Prompt, Size
+from label_studio_sam2.types import FrameMask, Mask, Picture, Point, Prompt, Size
 
 REMEMBERED_PROMPTS = 512
 """Decoded prompts kept for the clicks that extend them: 256 KiB each at 1024 px."""
@@ -30,7 +33,13 @@ REMEMBERED_PROMPTS = 512
 FED_BACK = 16
 """Clicks whose logits are fed on one after the other; a longer prompt continues from its first sixteen."""
 
+POINTS_AT_ONCE = {"cuda": 64}
+OTHERWISE_AT_ONCE = 4
+"""Clicks of everything mode decoded in one turn on the device. On a CPU each costs the same in any number, and a
+user's click may wait for a turn."""
+
 T = TypeVar("T")
+Points = NDArray[np.float32]
 
 
 class Embedded(NamedTuple):
@@ -89,6 +98,7 @@ class Segmenter:
         model: Model | None = None,
         candidates: int = 1,
         supersedes: Hashable | None = None,
+        priority: Priority = Priority.CLICK_DECODE,
     ) -> list[list[Mask]]:
         """For each prompt its masks, the best first: one, or up to `candidates` for a single ambiguous click.
 
@@ -98,12 +108,23 @@ class Segmenter:
         chosen = model or self.model
         with stage("decode"):
             decoded = self._run(
-                Priority.CLICK_DECODE,
+                priority,
                 lambda: [self._decode(chosen, embedded, prompt) for prompt in prompts],
                 supersede=supersedes,
             )
         with stage("upsample"):
             return [_masks(answer, embedded.size, candidates) for answer in decoded]
+
+    def track(
+        self, frames: Frames, targets: Mapping[str, Target], state: TrackState | None = None
+    ) -> Iterator[tuple[FrameMask, ...]]:
+        """Follows objects through a video (see `video.track`), giving way to clicks between frames."""
+
+        def run(work: Callable[[], T]) -> T:
+            return self.lane.run(Priority.VIDEO_FRAME, work)
+
+        dtype = self._autocast if self.model.device.type == "cuda" else None
+        return video.track(self.model.network, frames, targets, state=state, run=run, dtype=dtype)
 
     def warm_up(self) -> None:
         """Runs encoder and decoder once, past every cache: kernels and memory are there before the first click."""
@@ -112,6 +133,39 @@ class Segmenter:
             Priority.CLICK_ENCODE, lambda: image.encode(self.model, pixels, self._autocast, self._store)
         )
         self._run(Priority.CLICK_DECODE, lambda: image.decode(self.model, embedding, Prompt((Point(1, 1),))))
+
+    def everything(
+        self,
+        picture: Picture,
+        embedded: Embedded,
+        *,
+        model: Model | None = None,
+        grid: Grid | None = None,
+        priority: Priority = Priority.BATCH,
+        before_each_turn: Callable[[], None] = lambda: None,
+    ) -> list[Found]:
+        """Every object of an embedded picture, the best rated first.
+
+        The device is asked for a few clicks at a time, so that everything more urgent goes in between;
+        `before_each_turn` may raise to break off.
+        """
+        chosen = model or self.model
+        at_once = POINTS_AT_ONCE.get(chosen.device.type, OTHERWISE_AT_ONCE)
+
+        def embed(window: Window) -> Embedding:
+            if window.layer == 0:
+                return embedded.embedding
+            before_each_turn()
+            part = picture.load()[window.y0 : window.y1, window.x0 : window.x1]
+            return self._run(priority, lambda: image.encode(self.model, part, self._autocast, self._store))
+
+        def decode(embedding: Embedding, clicks: Points) -> tuple[Points, Points]:
+            before_each_turn()
+            return self._run(priority, lambda: image.decode_points(chosen, embedding, clicks))
+
+        grid = grid or Grid.of(embedded.size, chosen.image_size)
+        with stage("everything"):
+            return everything.find(embedded.size, grid, embed, decode, points_at_once=at_once)
 
     def device_memory(self) -> int:
         """Bytes that torch holds on a GPU; 0 on a CPU."""

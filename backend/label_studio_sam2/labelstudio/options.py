@@ -26,6 +26,7 @@ class Options:
     score_threshold: masks that the model itself rates lower are not answered
     everything: a request without prompts is answered with every object that is found
     masks: keyframes of a video carry their mask
+    backward: a new object of a video is also tracked back to the first frame
     candidates: how many readings of one ambiguous click are answered
     label: the label of regions that no prompt names
     vertices: about how many corners a mask's polygons or vectors may have altogether
@@ -34,6 +35,7 @@ class Options:
     score_threshold: float = 0.0
     everything: bool = False
     masks: bool = True
+    backward: bool = False
     candidates: int = 1
     label: str | None = None
     vertices: int = 100
@@ -109,6 +111,7 @@ READERS: Mapping[str, Reader] = {
     "score_threshold": Reader(_share, "a number from 0 to 1"),
     "everything": Reader(_flag, '"true" or "false"'),
     "masks": Reader(_flag, '"true" or "false"'),
+    "backward": Reader(_flag, '"true" or "false"'),
     "candidates": _whole(1, 3),
     "label": Reader(_text, "the name of a label"),
     "vertices": _whole(3, 10_000),
