@@ -136,14 +136,14 @@ def _region(mask: np.ndarray[Any, Any], score: float = 0.9) -> dict[str, Any]:
 
 
 def _track(region: dict[str, Any], last: int | None) -> dict[str, Any]:
-    """The drawn box, carried to the right by one percent a frame, and out of sight on frames 20 to 24."""
-    count = region["value"]["framesCount"]
-    first = region["value"]["sequence"][0]
-    last = last or count
+    """The first box, carried to the right by one percent a frame, and out of sight on frames 20 to 24."""
+    value = region["value"]
+    first = value["sequence"][0]
+    last = last or value["framesCount"]
     sequence = [
         {
             "frame": frame,
-            "enabled": not 20 <= frame < 25,
+            "enabled": frame not in {19, last},
             "rotation": 0,
             "auto": True,
             "score": 0.9,
@@ -152,13 +152,11 @@ def _track(region: dict[str, Any], last: int | None) -> dict[str, Any]:
             "rle": _rle(first, first["x"] + frame - first["frame"]),
         }
         for frame in range(first["frame"], last + 1)
+        if not 20 <= frame < 25
     ]
-    note = (
-        {}
-        if last == count
-        else {"meta": {"text": [f"frames 1-{last} of {count}; click the label again for the rest"]}}
-    )
-    return region | {"value": region["value"] | {"sequence": sequence}} | note
+    note = f"SAM 2: frames 1-{last} of {value['framesCount']}; click the label again for the rest"
+    meta = {"tracked": [1, last], "text": [note] if last < value["framesCount"] else []}
+    return region | {"value": value | {"sequence": sequence}, "meta": meta}
 
 
 def _rle(box: dict[str, float], left: float) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.web.conftest import DESKTOP, OpenPage
 from tests.web.fake_service import FakeService, Scripted
 from tests.web.overlay import click, shown
-from tests.web.test_status import JOB
+from tests.web.test_status import CHECKS, JOB
 
 PHONE = (390, 844)
 
@@ -21,6 +21,7 @@ def full(open_page: OpenPage, service: FakeService, size: tuple[int, int], schem
         "ready": False,
         "reason": "The weights are loading.",
         "jobs": [JOB],
+        "checks": CHECKS,
         "problems": {
             "12": {"error": "MediaError", "detail": "Set a key.", "at": "2026-11-24T02:11:05+00:00"}
         },

@@ -115,10 +115,24 @@ def test_a_second_box_on_another_frame_is_a_correction_of_the_same_region(
     expect(page.locator("#answer")).to_contain_text("Tracked up to")
     first, second = (request["params"]["context"]["result"][0] for request in service.requests)
     assert first["id"] == second["id"]
-    assert [keyframe["frame"] for keyframe in second["value"]["sequence"]] == [1, 11]
+    assert second["meta"]["tracked"] == [1, 48]
+    keyframes = {keyframe["frame"]: keyframe for keyframe in second["value"]["sequence"]}
+    assert "rle" in keyframes[10]
+    assert keyframes[11]["x"] == pytest.approx(50, abs=0.5)
+    assert not {"rle", "auto"} & keyframes[11].keys()
+
+
+def test_an_undone_correction_is_tracked_from_the_boxes_that_are_left(
+    page: Page, service: FakeService
+) -> None:
+    track(page)
+    to_frame(page, 11)
+    drag(page, (0.5, 0.3), (0.7, 0.6))
+    expect(page.locator("#answer")).to_contain_text("Tracked up to")
     page.get_by_role("button", name="Undo").click()
-    expect(page.locator("#busy")).to_be_hidden()
-    assert service.requests[-1]["params"]["context"]["result"][0]["value"] == first["value"]
+    expect(page.locator("#answer")).to_contain_text("Tracked up to")
+    first, *_, last = service.requests
+    assert first == last
 
 
 def test_a_track_that_goes_on_in_the_background_says_so_and_can_be_fetched(
@@ -131,7 +145,9 @@ def test_a_track_that_goes_on_in_the_background_says_so_and_can_be_fetched(
     page.get_by_role("button", name="Fetch the rest of the track").click()
     expect(page.locator("#answer")).to_contain_text("Tracked up to frame 48")
     expect(page.locator("#track-on")).to_be_hidden()
-    assert service.requests[0] == service.requests[1]
+    sent = service.requests[1]["params"]["context"]["result"][0]
+    assert sent["meta"]["tracked"] == [1, 30]
+    assert [keyframe["frame"] for keyframe in sent["value"]["sequence"]] == [*range(1, 20), *range(25, 31)]
 
 
 def test_a_click_on_a_clip_says_that_a_box_is_wanted(page: Page, service: FakeService) -> None:

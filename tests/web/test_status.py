@@ -17,6 +17,25 @@ JOB = {
 }
 
 
+CHECKS = [
+    {"name": "Redis", "state": "ok", "sentence": "It answers.", "remedy": "", "project": None},
+    {
+        "name": "disk",
+        "state": "warning",
+        "sentence": "2 GB are left.",
+        "remedy": "Make room.",
+        "project": None,
+    },
+    {
+        "name": "interactive",
+        "state": "problem",
+        "sentence": "Interactive predictions are off.",
+        "remedy": "Switch it on.",
+        "project": 12,
+    },
+]
+
+
 def test_the_model_its_device_and_the_cache_are_shown(open_page: OpenPage, service: FakeService) -> None:
     page = open_page(service.url)
     expect(page.locator("#pill")).to_have_text("Ready: sam2.1_hiera_small on cuda")
@@ -68,7 +87,7 @@ def test_a_job_shows_its_progress_and_can_be_stopped(open_page: OpenPage, servic
     expect(page.locator("#jobs progress")).to_have_attribute("value", "240")
     expect(page.locator("#jobs li").first).to_contain_text("240 of 900 frames")
     expect(page.locator("#jobs li").nth(1)).to_contain_text("failedThe file is damaged.")
-    stop = page.get_by_role("button", name="Stop Player on task 12")
+    stop = page.get_by_role("button", name="Stop Tracking: Player on task 12")
     with page.expect_request(lambda request: request.method == "DELETE"):
         stop.click()
     expect(stop).to_be_disabled()
@@ -81,3 +100,16 @@ def test_a_service_that_went_away_is_named(open_page: OpenPage, service: FakeSer
     expect(page.locator("#pill")).to_have_attribute("data-state", "loading")
     page.route("**/", lambda route: route.abort())
     expect(page.locator("#pill")).to_have_text("The service does not answer")
+
+
+def test_the_checks_of_the_set_up_are_shown_what_stands_badly_first(
+    open_page: OpenPage, service: FakeService
+) -> None:
+    page = open_page(service.url)
+    expect(page.locator("#facts")).to_contain_text("cuda")
+    expect(page.locator("#checks-card")).to_be_hidden()
+    service.status["checks"] = CHECKS
+    page.reload()
+    expect(page.locator("#checks li").first).to_contain_text("Project 12: interactive")
+    expect(page.locator("#checks li").first).to_contain_text("Switch it on.")
+    expect(page.locator("#checks li")).to_have_count(3)

@@ -39,6 +39,7 @@ export class Playground {
   #source = null;
   #size = null;
   #task = '';
+  #request = null;
   #region = '';
   #prompts = [];
   #found = [];
@@ -87,6 +88,7 @@ export class Playground {
   undo() {
     if (this.stage.giveUp() || !this.#prompts.length) return;
     this.#prompts.pop();
+    this.#track = null;
     this.#ask();
   }
 
@@ -132,9 +134,17 @@ export class Playground {
     this.#ask();
   }
 
-  #request = (medium) => (this.#source.kind === 'clip'
-    ? clipRequest(this.#task, medium, this.timeline, this.#region, this.#prompts)
-    : pictureRequest(this.#task, medium, this.#size, this.#prompts));
+  /** What is asked now, for whatever stands for the medium. A box that was answered is in the track already. */
+  #compose() {
+    const [task, region, size] = [this.#task, this.#region, this.#size];
+    const { frames, duration: seconds, framerate } = this.timeline;
+    const clip = { frames, duration: seconds, framerate };
+    const answered = this.#track?.region;
+    const prompts = this.#prompts.filter((prompt) => !answered || !prompt.answered);
+    return this.#source.kind === 'clip'
+      ? (medium) => clipRequest(task, medium, clip, region, prompts, answered)
+      : (medium) => pictureRequest(task, medium, size, prompts);
+  }
 
   /** One request with all prompts; a newer one takes the place of what is still on its way. */
   async #ask() {
@@ -151,8 +161,10 @@ export class Playground {
       this.#showNothing(this.#source ? HINTS[this.#source.kind] : '');
       return;
     }
+    this.#request = this.#compose();
     this.#showCommand();
     this.#busy(true);
+    this.#say('Asking the model…');
     try {
       const request = this.#request(await this.#source.medium());
       const { body, times } = await service.predict(request, { signal, onWait: (why) => this.#wait(why) });
@@ -169,6 +181,7 @@ export class Playground {
       this.#complain(error);
     }
     this.#busy(false);
+    document.dispatchEvent(new Event('answered'));
   }
 
   /** As Label Studio does when a task is opened: the service then encodes the picture before the first click. */
@@ -242,20 +255,21 @@ export class Playground {
 
   #showTrack(region) {
     const track = region && new Track(region);
-    if (!track?.last) {
+    if (!track?.until) {
       this.#showNothing('The answer holds no track.');
       return;
     }
     this.#track = track;
+    for (const box of this.#prompts) box.answered = true;
     const drawn = new Set(this.#prompts.map((box) => box.frame));
     const states = Array.from({ length: this.timeline.frames }, (_, index) => {
       return track.at(index + 1) && (drawn.has(index + 1) ? 2 : 1);
     });
     this.timeline.mark(states);
-    part('track-on').hidden = track.last >= this.timeline.frames || !track.notes.length;
+    part('track-on').hidden = track.until >= this.timeline.frames || !track.notes.length;
     part('results').hidden = false;
     part('masks-title').textContent = 'Track';
-    this.#say([`Tracked up to frame ${track.last}; the object is visible on `
+    this.#say([`Tracked up to frame ${track.until}; the object is visible on `
       + `${plural(states.filter(Boolean).length, 'frame')}.`, ...track.notes].join(' '));
     this.#showFrame();
   }

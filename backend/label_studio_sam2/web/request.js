@@ -38,16 +38,20 @@ export function pictureRequest(task, medium, size, prompts) {
 export const openedRequest = (task, medium) => request({ id: task, data: { image: medium } }, PICTURE_CONFIG, null);
 
 /**
- * One object: its boxes, each with the frame it was drawn on (from 1, at `framerate`).
+ * One object: what was answered for it so far, and new boxes, each with the frame it was drawn on (from 1).
  * @param {{frames: number, duration: number, framerate: number}} clip
+ * @param {object | undefined} answered the region of the answer before, with its tracked keyframes
  */
-export function clipRequest(task, medium, clip, region, boxes) {
-  const sequence = [...boxes].sort((a, b) => a.frame - b.frame).map((box) => ({
-    frame: box.frame, enabled: true, rotation: 0, ...percent(box), time: box.frame / clip.framerate,
-  }));
-  return request({ id: task, data: { video: medium } }, clipConfig(clip.framerate), [{
-    value: { framesCount: clip.frames, duration: clip.duration, sequence, labels: [LABEL] },
-    id: region,
+export function clipRequest(task, medium, { frames, duration, framerate }, id, boxes, answered) {
+  const drawn = new Map(boxes.map((box) => [box.frame, {
+    frame: box.frame, enabled: true, rotation: 0, ...percent(box), time: box.frame / framerate,
+  }]));
+  const kept = (answered?.value.sequence ?? []).filter((keyframe) => !drawn.has(keyframe.frame));
+  const sequence = [...kept, ...drawn.values()].sort((a, b) => a.frame - b.frame);
+  return request({ id: task, data: { video: medium } }, clipConfig(framerate), [{
+    value: { framesCount: frames, duration, sequence, labels: [LABEL] },
+    ...(answered?.meta && { meta: answered.meta }),
+    id,
     from_name: 'box',
     to_name: 'video',
     type: 'videorectangle',

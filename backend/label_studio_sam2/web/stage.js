@@ -5,7 +5,7 @@ import { tinted } from './masks.js';
 
 const CLICK_SLACK = 5; // CSS pixels that a click may wander before it becomes a box
 const STEP = 10; // CSS pixels of an arrow key
-const COLOURS = ['#12a8ff', '#ff8a1f', '#b368ff', '#25c26e', '#ff5d8f', '#d6b400'];
+const COLOURS = ['#ff2e93', '#12a8ff', '#ffab1a', '#25c26e', '#b368ff', '#00c2c7'];
 
 export const colourOf = (index) => COLOURS[index % COLOURS.length];
 

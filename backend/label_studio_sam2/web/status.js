@@ -13,6 +13,8 @@ const WAITING = {
   click_decode: 'clicks', click_encode: 'pictures of clicks', video_frame: 'video frames', tuning: 'tuning steps',
   prewarm: 'pictures ahead of time',
 };
+const KINDS = { warm: 'Encoding ahead', track: 'Tracking', tune: 'Tuning', fit: 'Tuning' };
+const STANDING = { problem: 'problem', warning: 'look at this', ok: 'fine' };
 const RUNNING = new Set(['queued', 'running']);
 
 const part = (id) => document.getElementById(id);
@@ -35,6 +37,7 @@ export function watch() {
     timer = setTimeout(look, pause);
   };
   document.addEventListener('visibilitychange', look);
+  document.addEventListener('answered', look);
   look();
 
 }
@@ -55,6 +58,8 @@ function show(status) {
   showQueue(status.queue ?? {});
   showJobs(status.jobs ?? []);
   showProblems(status.problems ?? {});
+  part('checks-card').hidden = !status.checks?.length;
+  showChecks(status.checks ?? []);
 }
 
 const state = ({ ready, model, device }) => (ready
@@ -100,9 +105,9 @@ function showJobs(jobs) {
     const { done, total, unit } = job.progress;
     const counted = total && RUNNING.has(job.state) ? `${done} of ${total} ${unit}` : job.state;
     const item = element('li', {},
-      element('span', { className: 'line' }, element('span', {}, job.title || job.kind), element('small', {}, counted)));
+      element('span', { className: 'line' }, element('span', {}, nameOf(job)), element('small', {}, counted)));
     if (RUNNING.has(job.state)) {
-      const progress = element('progress', { ariaLabel: job.title || job.kind });
+      const progress = element('progress', { ariaLabel: nameOf(job) });
       if (total) Object.assign(progress, { max: total, value: done });
       item.append(progress);
     }
@@ -112,8 +117,10 @@ function showJobs(jobs) {
   }));
 }
 
+const nameOf = ({ kind, title }) => [KINDS[kind] ?? kind, title].filter(Boolean).join(': ');
+
 function stopButton(job) {
-  const button = element('button', { type: 'button', ariaLabel: `Stop ${job.title || job.kind}` }, 'Stop');
+  const button = element('button', { type: 'button', ariaLabel: `Stop ${nameOf(job)}` }, 'Stop');
   button.dataset.job = job.id;
   button.addEventListener('click', () => {
     button.disabled = true;
@@ -129,6 +136,18 @@ function showProblems(problems) {
       element('strong', {}, project ? `Project ${project}` : 'Without a project'),
       element('small', {}, new Date(at).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short' }))),
     element('span', {}, detail))));
+}
+
+/** What `doctor` found; what stands badly first. */
+function showChecks(checks) {
+  const order = Object.keys(STANDING);
+  const sorted = [...checks].sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state));
+  list(part('checks'), sorted.map(({ name, state: stands, sentence, remedy, project }) => element('li', {},
+    element('span', { className: 'line' },
+      element('strong', {}, project ? `Project ${project}: ${name}` : name),
+      element('small', { className: stands }, STANDING[stands] ?? stands)),
+    element('span', { className: 'muted' }, sentence),
+    ...(remedy ? [element('span', {}, remedy)] : []))));
 }
 
 /** Replaces a list's content only where it says something new, so that focus and reading are not disturbed. */
