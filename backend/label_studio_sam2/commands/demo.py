@@ -1,187 +1,82 @@
-"""`demo`: the main job on the shipped samples, over HTTP, with the demo model; what comes back is measured and drawn."""
+"""`demo`: the main job on the shipped samples, over HTTP, with the demo model; answers are measured and drawn."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from time import perf_counter
-from typing import Any, NamedTuple
 
 import cv2
 import httpx
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from label_studio_sam2 import demo
+from label_studio_sam2.commands import sample_clip, sample_picture
+from label_studio_sam2.commands.asking import DemoFailedError
 from label_studio_sam2.commands.running import running
-from label_studio_sam2.demo import SamplePrompt
-from label_studio_sam2.errors import ServiceError
-from label_studio_sam2.geometry import iou
-from label_studio_sam2.labelstudio import brush_rle
+from label_studio_sam2.commands.sample_clip import Clip
+from label_studio_sam2.commands.sample_picture import PROMPTS, Shot
 from label_studio_sam2.settings import DEMO, Settings
-from label_studio_sam2.types import Bitmap, Pixels, Size
+from label_studio_sam2.types import Pixels
 
 REQUIRED_IOU = 0.85
-
-IMAGE_CONFIG = """<View>
-  <Image name="image" value="$image"/>
-  <BrushLabels name="brush" toName="image" smart="false"><Label value="Object"/></BrushLabels>
-  <KeyPointLabels name="click" toName="image" smart="true"><Label value="Object"/></KeyPointLabels>
-  <RectangleLabels name="box" toName="image" smart="true"><Label value="Object"/></RectangleLabels>
-</View>"""
-
-
-class Shot(NamedTuple):
-    """One request's answer: what was asked for, its mask, its IoU with the truth and how long it took."""
-
-    prompt: SamplePrompt
-    kind: str
-    mask: Bitmap
-    iou: float
-    seconds: float
-
-
-class DemoFailedError(ServiceError):
-    """A mask wasn't right."""
 
 
 def run(out: Path) -> None:
     """Draws into `out`. Raises DemoFailedError where a mask is not right."""
-    console = Console()
-    out.mkdir(parents=True, exist_ok=True)
-    settings = Settings(model=DEMO, redis_url="", basic_auth_user="")
+    console = Console(highlight=False)
+    settings = Settings().model_copy(update={"model": DEMO, "redis_url": "", "basic_auth_user": ""})
     with running(settings) as address, httpx.Client(base_url=address, timeout=100, trust_env=False) as client:
-        console.print(f"A service with the demo model answers at {address}.", highlight=False)
-        shots = click_sample(client)
-    console.print(_table(shots))
-    for kind in PROMPTS:
-        _write(out / f"{kind.replace(' ', '-')}.png", overlay([shot for shot in shots if shot.kind == kind]))
-    console.print(f"The pictures are in {out}/.", highlight=False)
-    worst = min(shots, key=lambda shot: shot.iou)
-    if worst.iou < REQUIRED_IOU:
-        raise DemoFailedError(
-            f"The mask for {worst.kind} on {worst.prompt.name} has IoU {worst.iou:.2f}, less than {REQUIRED_IOU}."
-        )
+        console.print(f"A service with the demo model answers at {address}.")
+        shots = sample_picture.click(client)
+        console.print(_shots_table(shots))
+        clip = sample_clip.track(client)
+        console.print(_clip_table(clip))
+    _draw(out, shots, clip)
+    console.print(f"The pictures and the video are in {out}/.")
+    _judge(shots, clip)
 
 
-def click_sample(client: httpx.Client) -> list[Shot]:
-    """Each kind of prompt on each prompted object of the sample picture."""
-    picture = "data:image/jpeg;base64," + base64.b64encode(demo.SAMPLE_IMAGE.read_bytes()).decode()
-    truth = demo.sample_masks()
-    size = Size(*truth.shape[1:])
-    shots = []
-    for kind, regions_of in PROMPTS.items():
-        for prompt in demo.sample_prompts():
-            started = perf_counter()
-            region = ask(client, picture, regions_of(prompt, size))
-            seconds = perf_counter() - started
-            mask = brush_rle.decode(region["value"]["rle"], size)
-            shots.append(Shot(prompt, kind, mask, iou(mask, truth[prompt.object]), seconds))
-    return shots
-
-
-def ask(client: httpx.Client, picture: str, regions: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The first region that /predict answers, asked as Label Studio asks."""
-    body = {
-        "tasks": [{"id": 1, "data": {"image": picture}}],
-        "label_config": IMAGE_CONFIG,
-        "params": {"context": {"result": regions}},
-    }
-    answer = client.post("/predict", json=body)
-    if not answer.is_success:
-        raise DemoFailedError(answer.json()["detail"])
-    result = answer.json()["results"][0]["result"]
-    if not result:
-        raise DemoFailedError("The service found no object at the prompt.")
-    region: dict[str, Any] = result[0]
-    return region
-
-
-def _click(at: tuple[int, int], size: Size, *, positive: bool) -> dict[str, Any]:
-    return {
-        "id": f"click-{at}",
-        "type": "keypointlabels",
-        "from_name": "click",
-        "to_name": "image",
-        "is_positive": positive,
-        "value": {
-            "x": 100 * at[0] / size.width,
-            "y": 100 * at[1] / size.height,
-            "keypointlabels": ["Object"],
-        },
-    }
-
-
-def _box(box: tuple[int, int, int, int], size: Size) -> dict[str, Any]:
-    left, top, right, bottom = box
-    value = {
-        "x": 100 * left / size.width,
-        "y": 100 * top / size.height,
-        "width": 100 * (right - left) / size.width,
-        "height": 100 * (bottom - top) / size.height,
-        "rotation": 0,
-        "rectanglelabels": ["Object"],
-    }
-    return {
-        "id": f"box-{box}",
-        "type": "rectanglelabels",
-        "from_name": "box",
-        "to_name": "image",
-        "value": value,
-    }
-
-
-PROMPTS: Mapping[str, Callable[[SamplePrompt, Size], list[dict[str, Any]]]] = {
-    "one click": lambda prompt, size: [_click(prompt.click, size, positive=True)],
-    "a negative click more": lambda prompt, size: [
-        _click(prompt.click, size, positive=True),
-        _click(prompt.outside, size, positive=False),
-    ],
-    "a box": lambda prompt, size: [_box(prompt.box, size)],
-}
-"""What is drawn on an object, by its name."""
-
-TINTS = ((255, 196, 0), (0, 229, 255), (255, 64, 129))
-"""RGB, one for each prompted object: far from the sample's own colours."""
-
-
-def overlay(shots: Sequence[Shot]) -> Pixels:
-    """The sample picture with these masks over it and the prompts that they answer."""
-    picture: Pixels = cv2.cvtColor(cv2.imread(str(demo.SAMPLE_IMAGE)), cv2.COLOR_BGR2RGB)
-    for shot, tint in zip(shots, TINTS, strict=False):
-        picture[shot.mask] = (0.45 * picture[shot.mask] + 0.55 * np.array(tint)).astype(np.uint8)
-        outline, _ = cv2.findContours(shot.mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(picture, outline, -1, (255, 255, 255), 3, cv2.LINE_AA)
-    for shot in shots:
-        _draw_prompt(picture, shot)
-    return picture
-
-
-def _draw_prompt(picture: Pixels, shot: Shot) -> None:
-    if shot.kind == "a box":
-        left, top, right, bottom = shot.prompt.box
-        cv2.rectangle(picture, (left, top), (right, bottom), (20, 20, 20), 3, cv2.LINE_AA)
-        return
-    clicks = [(shot.prompt.click, (0, 150, 60))]
-    if shot.kind != "one click":
-        clicks.append((shot.prompt.outside, (210, 0, 40)))
-    for at, colour in clicks:
-        cv2.circle(picture, at, 13, (255, 255, 255), -1, cv2.LINE_AA)
-        cv2.circle(picture, at, 10, colour, -1, cv2.LINE_AA)
-
-
-def _table(shots: Sequence[Shot]) -> Table:
-    table = Table(
-        "prompt", "object", "IoU with the truth", "answered in", title="The sample picture, over HTTP"
-    )
+def _shots_table(shots: Sequence[Shot]) -> Table:
+    table = Table("prompt", "object", "IoU with the truth", "answered in", title="The sample picture")
     for number, shot in enumerate(shots):
-        note = " (first: the picture is encoded)" if number == 0 else ""
+        note = "" if number else " (the first: encodes the picture)"
         table.add_row(shot.kind, shot.prompt.name, f"{shot.iou:.3f}", f"{1000 * shot.seconds:.0f} ms{note}")
     return table
+
+
+def _clip_table(clip: Clip) -> Table:
+    frames = len(clip.video)
+    table = Table(
+        "object", "J with the truth", title=f"The sample clip: {frames} frames in {clip.seconds:.1f} s"
+    )
+    for number, masklet in enumerate(clip.masklets, 1):
+        table.add_row(f"{number}, from a box on frame {masklet.prompted + 1}", f"{masklet.j:.3f}")
+    return table
+
+
+def _draw(out: Path, shots: Sequence[Shot], clip: Clip) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    for kind in PROMPTS:
+        picture = sample_picture.overlay([shot for shot in shots if shot.kind == kind])
+        _write(out / f"{kind.replace(' ', '-')}.png", picture)
+    _write(out / "masklets.png", sample_clip.strip(clip))
+    sample_clip.write_video(out / "masklets.mp4", clip)
 
 
 def _write(path: Path, picture: Pixels) -> None:
     if not cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
         raise DemoFailedError(f"{path} can't be written. Give another folder with --out.")
+
+
+def _judge(shots: Sequence[Shot], clip: Clip) -> None:
+    """Raises DemoFailedError, which names the worst answer, unless all are right."""
+    worst = min(shots, key=lambda shot: shot.iou)
+    if worst.iou < REQUIRED_IOU:
+        raise DemoFailedError(
+            f"{worst.kind} on {worst.prompt.name}: IoU {worst.iou:.2f}, less than {REQUIRED_IOU}."
+        )
+    for number, masklet in enumerate(clip.masklets, 1):
+        if masklet.j < REQUIRED_IOU:
+            raise DemoFailedError(
+                f"The masklet of object {number}: J {masklet.j:.2f}, less than {REQUIRED_IOU}."
+            )
