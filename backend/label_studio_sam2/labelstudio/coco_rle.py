@@ -50,6 +50,11 @@ def box(counts: str, size: Size) -> Box | None:
     return Box(float(begins[0] // height), float(top), float((ends[-1] - 1) // height + 1), float(bottom))
 
 
+def area(counts: str, size: Size) -> int:
+    """How many pixels the mask has. Raises PromptError as `decode` does."""
+    return int(_lengths(counts, size)[1::2].sum())
+
+
 def _lengths(counts: str, size: Size) -> Numbers:
     lengths = _differences(counts)
     lengths[3::2] = np.cumsum(lengths[1::2])[1:]

@@ -1,0 +1,84 @@
+"""The video itself with its masks drawn over it, an MP4 of the same frames at the same times, without sound."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from label_studio_sam2.engine.frames import Video
+from label_studio_sam2.errors import MediaError
+from label_studio_sam2.masklets.clip import Clip
+from label_studio_sam2.masklets.report import Lack, Report
+from label_studio_sam2.types import Pixels, Size
+
+TIME_BASE = Fraction(1, 90_000)
+QUALITY = {"crf": "18", "preset": "veryfast"}
+OPACITY = 0.5
+GOLDEN = (5**0.5 - 1) / 2
+"""Hues this far apart on the circle stay far apart however many there are."""
+
+
+def write(clips: Iterable[Clip], out: Path, report: Report, step: Callable[[str, int, int], None]) -> None:
+    for clip in clips:
+        if clip.video is None:
+            continue
+        path = out / f"{clip.name}.mp4"
+        try:
+            masks = _draw(clip, clip.video, path, step)
+        except MediaError as error:
+            path.unlink(missing_ok=True)
+            report.lack(Lack.DAMAGED_VIDEO, f"{clip.name}: {error.detail}")
+        else:
+            report.wrote(frames=clip.length, masks=masks, by_source=True)
+
+
+def _draw(clip: Clip, video: Video, path: Path, step: Callable[[str, int, int], None]) -> int:
+    masks = 0
+    with _encoder(path, video) as encode:
+        for frame, picture in enumerate(video.frames(range(len(video)))):
+            for number, rle in clip.masks(frame):
+                inside = rle.bitmap()
+                picture[inside] = ((1 - OPACITY) * picture[inside] + OPACITY * tint(number)).astype(np.uint8)
+                masks += 1
+            encode(picture, float(video.times[frame]))
+            step(clip.name, frame + 1, len(video))
+    return masks
+
+
+def tint(number: int) -> NDArray[np.float64]:
+    """An object's colour, RGB from 0 to 255."""
+    return np.array(colorsys.hsv_to_rgb(number * GOLDEN % 1, 0.9, 1.0)) * 255
+
+
+@contextmanager
+def _encoder(path: Path, video: Video) -> Iterator[Callable[[Pixels, float], None]]:
+    """Takes upright RGB pictures and their times in seconds."""
+    size = Size(*(edge + edge % 2 for edge in video.size))
+    with av.open(str(path), "w", options={"movflags": "faststart"}) as file:
+        stream = file.add_stream(
+            "libx264", rate=Fraction(video.rate).limit_denominator(1001), options=QUALITY
+        )
+        stream.width, stream.height, stream.pix_fmt = size.width, size.height, "yuv420p"
+        stream.codec_context.time_base = TIME_BASE
+
+        def encode(picture: Pixels, time: float) -> None:
+            frame = VideoFrame.from_ndarray(_even(picture, size), format="rgb24")
+            frame.pts, frame.time_base = round(time / TIME_BASE), TIME_BASE
+            file.mux(stream.encode(frame))
+
+        yield encode
+        file.mux(stream.encode())
+
+
+def _even(picture: Pixels, size: Size) -> Pixels:
+    """With its last row and column repeated where players' chroma needs even edges."""
+    rest = [(0, wanted - edge) for wanted, edge in zip(size, picture.shape[:2], strict=True)]
+    return np.pad(picture, [*rest, (0, 0)], mode="edge")
