@@ -21,7 +21,8 @@ from demo_model.model import Decoded, Features, decode, encode
 from demo_model.prompts import Points, Targets
 
 _OBJECTS = 3  # of each clip
-_SCORE_WEIGHT = 0.5
+_SCORE_WEIGHT = 1.0
+_ABSENT_WEIGHT = 3.0  # of a frame without the object, of which there are far fewer, in the score's loss
 _FIRST_PROMPTS = (("mask", 0.3), ("box", 0.4), ("click", 0.3))
 _TRUE_PRESENCE_SHARE = 0.3  # of the steps that remember with the true presence instead of the predicted one
 _LEAST_AREA = 16  # pixels of a 256-pixel frame that must show for an object to count as present
@@ -118,18 +119,19 @@ def clip_step(model: SAM2Base, images: Tensor, labels: Tensor) -> Outcome:
     track = Track(model, features, clips, frames, trust_truth)
     kind = _draw_kind()
     decoded = track.start(first, kind)
-    losses = [prompt_loss(decoded, first, ambiguous=kind == "click")]
+    losses = [prompt_loss(decoded, first)]
     verdicts = [(decoded.score, is_present(first))]
     figures = _Figures()
     for index in range(1, frames):
         targets = Targets.of(labels[clips, index] == numbers[:, None, None])
         present = is_present(targets)
         decoded = track.follow(index, targets)
-        losses.append(prompt_loss(decoded, targets, ambiguous=True, counted=present))
+        losses.append(prompt_loss(decoded, targets, counted=present))
         verdicts.append((decoded.score, present))
         figures.count(decoded, targets, present)
     scores, presences = (torch.cat(parts) for parts in zip(*verdicts, strict=True))
-    score_loss = F.binary_cross_entropy_with_logits(scores, presences.float())
+    weights = torch.where(presences, 1.0, _ABSENT_WEIGHT)
+    score_loss = F.binary_cross_entropy_with_logits(scores, presences.float(), weights)
     loss = torch.stack(losses).mean() + _SCORE_WEIGHT * score_loss
     return Outcome(loss, figures.means() | {"clip_loss": loss.item(), "score_loss": score_loss.item()})
 

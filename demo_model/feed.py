@@ -19,6 +19,7 @@ from demo_model.textures import Pixels
 
 _OVERSAMPLING = 1.25  # pictures are drawn this much larger than the model sees them
 _CLIP_STARTS = 200  # a training clip begins at one of this many frames
+_HIDDEN_SHARE = 0.6  # of the training clips
 _LEAST_AREA = 0.004  # of the first frame, for at least one object
 
 
@@ -49,11 +50,17 @@ def draw_training_scene(source: Source, seed: int) -> tuple[Pixels, Pixels]:
 
 
 def draw_training_clip(source: Source, seed: int) -> tuple[Pixels, Pixels]:
-    """Some frames of a clip, from one where an object is in sight: (frames, size, size, 3) and (frames, size, size)."""
+    """Some frames of a clip, from one where an object is in sight: (frames, size, size, 3) and (frames, size, size).
+
+    In most of them an object is hidden soon after the beginning and comes back before the end.
+    """
     rng = np.random.default_rng((4, seed))
     difficulty, width, height = _choose_kind(rng, source)
-    clip = Clip(seed, difficulty=difficulty, split="training", width=width, height=height)
     start, stride = int(rng.integers(_CLIP_STARTS)), int(rng.integers(1, 4))
+    hide = None
+    if rng.random() < _HIDDEN_SHARE:
+        hide = start + stride * int(rng.integers(2, 4)), stride * int(rng.integers(1, 4))
+    clip = Clip(seed, difficulty=difficulty, split="training", width=width, height=height, hide=hide)
     while (clip.frame(start).labels > 0).mean() < _LEAST_AREA:
         start += 3
     frames = [clip.frame(start + stride * number) for number in range(source.frames)]

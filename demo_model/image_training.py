@@ -18,7 +18,7 @@ _FEEDBACK_SHARE = 0.7  # of the corrections that also see the logits of the mask
 _CORRECTION_ROUNDS = (0, 1, 1, 2)  # one of these is drawn for every group
 _CORRECTION_WEIGHT = 0.5
 _LAYOUT_WEIGHT = 0.5
-_PROMPTS = {"click": 4, "box": 2, "mask": 1}  # for each picture
+_PROMPTS = {"click": 3, "box": 3, "mask": 1}  # for each picture
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def image_step(model: SAM2Base, layout_head: nn.Module, images: Tensor, labels: 
     for kind, count in _PROMPTS.items():
         picture, _, targets = choose_objects(labels, count)
         for name, weight, decoded in _rounds(model, features, picture, targets, kind):
-            loss = loss + weight * prompt_loss(decoded, targets, ambiguous=name == "click")
+            loss = loss + weight * prompt_loss(decoded, targets)
             figures |= round_figures(name, decoded, targets)
     return Outcome(loss, figures | {"loss": loss.item()})
 

@@ -33,23 +33,17 @@ def true_ious(logits: Tensor, coarse: Tensor) -> Tensor:
     return torch.where(union > 0, overlap / union.clamp(min=1), 1.0)
 
 
-def prompt_loss(
-    decoded: Decoded, targets: Targets, *, ambiguous: bool, counted: Tensor | None = None
-) -> Tensor:
+def prompt_loss(decoded: Decoded, targets: Targets, *, counted: Tensor | None = None) -> Tensor:
     """Mean loss of N prompts, or of those that are counted, (N,) bool.
 
-    The single mask always counts. For an ambiguous prompt the best of the other three counts as much, and the rest
-    a little.
+    The single mask counts, and the best of the other three as much, and the rest a little. All of it for every
+    prompt, not only for ambiguous ones: SAM 2 falls back on the three where the single mask is unstable.
     """
-    judged = slice(None) if ambiguous else slice(0, 1)
-    losses = mask_losses(decoded.logits[:, judged], targets.coarse)
-    loss = losses[:, 0]
-    if ambiguous:
-        three = losses[:, 1:]
-        best = three.min(1).values
-        loss = loss + best + _OTHERS_WEIGHT * (three.mean(1) - best / 3)
-    error = decoded.ious[:, judged] - true_ious(decoded.logits[:, judged], targets.coarse)
-    loss = loss + error.abs().mean(1)
+    losses = mask_losses(decoded.logits, targets.coarse)
+    three = losses[:, 1:]
+    best = three.min(1).values
+    loss = losses[:, 0] + best + _OTHERS_WEIGHT * (three.mean(1) - best / 3)
+    loss = loss + (decoded.ious - true_ious(decoded.logits, targets.coarse)).abs().mean(1)
     if counted is None:
         return loss.mean()
     return (loss * counted).sum() / counted.sum().clamp(min=1)

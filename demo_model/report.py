@@ -59,25 +59,25 @@ def _outline(picture: Pixels, mask: NDArray[np.bool_], colour: tuple[int, int, i
 
 
 def draw_curves(log: Path, path: Path) -> None:
-    """IoU on training batches over the pictures seen, from a run's log."""
+    """IoU on training batches over the steps, from a run's log."""
     rows = [json.loads(line) for line in log.read_text().splitlines()]
     width, height = _CHART
     chart = np.full((height, width, 3), 255, np.uint8)
-    last = max(row["pictures"] for row in rows)
+    last = max(row["total_steps"] for row in rows)
     for level in np.linspace(0, 1, 6):
         y = _y(float(level))
         cv2.line(chart, (_MARGIN, y), (width - 10, y), (225, 225, 225), 1)
         _write(chart, f"{level:.1f}", (12, y + 4), _INK)
     for number, (name, colour) in enumerate(_CURVES.items()):
-        points = [(row["pictures"], row[name]) for row in rows if name in row]
+        points = [(row["total_steps"], row[name]) for row in rows if name in row]
         _curve(chart, points, last, colour)
         _write(chart, name.replace("_", " "), (_MARGIN + 10 + 150 * number, 20), colour)
-    _write(chart, f"IoU on training batches over {last:,} pictures", (_MARGIN + 10, height - 15), _INK)
+    _write(chart, f"IoU on training batches over {last:,} steps", (_MARGIN + 10, height - 15), _INK)
     cv2.imwrite(str(path), chart[..., ::-1])
 
 
 def _curve(chart: Pixels, points: list[tuple[int, float]], last: int, colour: tuple[int, int, int]) -> None:
-    """A smoothed line through (pictures, value) points."""
+    """A smoothed line through (step, value) points."""
     if not points:
         return
     places, values = (np.array(column, float) for column in zip(*points, strict=True))

@@ -48,7 +48,15 @@ STAGES = (
         (8e-4, 6e-4),
         Source(size=256, batch=6, frames=1, plain_share=0.5),
         Source(size=128, batch=4, frames=8, plain_share=0.6),
-        clip_steps=5,
+        clip_steps=3,
+    ),
+    Stage(
+        "images at 256, clips at 128",
+        600,
+        (5e-4, 5e-5),
+        Source(size=256, batch=6, frames=1, plain_share=0.4),
+        Source(size=128, batch=4, frames=8, plain_share=0.6),
+        clip_steps=2,
     ),
 )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+
 from demo_model.clips import Clip
 from demo_model.movies import write_movie
 from demo_model.shapes import Difficulty

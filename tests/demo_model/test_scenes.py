@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from demo_model.scenes import draw_scene
 from demo_model.shapes import Difficulty
 from demo_model.textures import FAMILIES

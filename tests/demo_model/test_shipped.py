@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from label_studio_sam2 import demo
+from safetensors import safe_open
+
 from demo_model.evaluate import load
 from demo_model.image_evaluation import image_predictor
 from demo_model.metrics import iou
-from label_studio_sam2 import demo
-from safetensors import safe_open
 
 
 def test_the_checkpoint_is_small_and_says_where_it_comes_from() -> None:

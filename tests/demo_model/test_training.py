@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+
 from demo_model.clip_training import clip_step
 from demo_model.feed import Source
 from demo_model.image_training import image_step
