@@ -1,6 +1,6 @@
 // Where a person tries the model: prompts go to the public /predict as Label Studio sends them, masks come back.
 
-import * as curl from './curl.js';
+import { Command } from './command.js';
 import { element, facts } from './elements.js';
 import * as masks from './masks.js';
 import { clipRequest, masksIn, openedRequest, pictureRequest, trackIn } from './request.js';
@@ -9,37 +9,20 @@ import { SourceError } from './source.js';
 import { Stage, colourOf } from './stage.js';
 import { Timeline } from './timeline.js';
 import { Track } from './track.js';
+import { duration, percent, plural, score, stage } from './wording.js';
 
 const HINTS = {
   picture: 'Click on an object, or drag a box around it.',
   clip: 'Drag a box around an object: it is followed through the clip.',
 };
-const TIMES = {
-  'round trip': 'Round trip',
-  fetch: 'Fetching the media',
-  load: 'Reading the picture',
-  encode: 'Encoding the picture',
-  embedding: 'Getting the embedding',
-  decode: 'Decoding the mask',
-  upsample: 'Enlarging the mask',
-  track: 'Tracking',
-  regions: 'Writing the regions',
-  total: 'In the service',
-};
 
 const part = (id) => document.getElementById(id);
 const fresh = () => crypto.getRandomValues(new Uint32Array(1))[0];
-const score = (value) => (typeof value === 'number' ? value.toFixed(2) : 'not given');
-const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)}%`;
-const duration = (milliseconds) => (milliseconds < 9950
-  ? `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms` : `${(milliseconds / 1000).toFixed(1)} s`);
-const plural = (count, noun) => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
 export class Playground {
   #source = null;
   #size = null;
   #task = '';
-  #request = null;
   #region = '';
   #prompts = [];
   #found = [];
@@ -49,6 +32,7 @@ export class Playground {
   #opening = 0;
 
   constructor() {
+    this.command = new Command(() => this.#say('Copied.'));
     this.stage = new Stage(part('stage'), {
       point: (x, y, positive) => this.#point(x, y, positive),
       box: (box) => this.#box(box),
@@ -57,8 +41,6 @@ export class Playground {
     part('undo').addEventListener('click', () => this.undo());
     part('clear').addEventListener('click', () => this.clear());
     part('track-on').addEventListener('click', () => this.#ask());
-    part('copy').addEventListener('click', () => this.#copy());
-    part('curl').addEventListener('toggle', () => this.#showCommand());
     part('tools').addEventListener('change', (event) => this.stage.setTool(event.target.value));
     document.addEventListener('keydown', (event) => this.#shortcut(event));
   }
@@ -153,35 +135,34 @@ export class Playground {
     const { signal } = asking;
     const some = this.#prompts.length > 0;
     for (const id of ['undo', 'clear']) part(id).disabled = !some;
-    part('curl').hidden = !some;
     this.#complain(null);
     this.#showPrompts();
     if (!some) {
+      this.command.show(null);
       this.#busy(false);
       this.#showNothing(this.#source ? HINTS[this.#source.kind] : '');
       return;
     }
-    this.#request = this.#compose();
-    this.#showCommand();
+    const request = this.#compose();
+    this.command.show(request, this.#source.shell);
     this.#busy(true);
     this.#say('Asking the model…');
     try {
-      const request = this.#request(await this.#source.medium());
-      const { body, times } = await service.predict(request, { signal, onWait: (why) => this.#wait(why) });
+      const medium = await this.#source.medium();
+      const { body, times } = await service.predict(request(medium), { signal, onWait: (why) => this.#wait(why) });
       const found = await Promise.all(masksIn(body).map(async ({ url, score: its }) => (
         { mask: await masks.fromPng(url), score: its })));
       if (signal.aborted) return;
       this.#complain(null);
       if (this.#source.kind === 'clip') this.#showTrack(trackIn(body));
       else this.#showMasks(found);
-      facts(part('times'), times.map(([name, spent]) => [TIMES[name] ?? name, duration(spent)]));
+      facts(part('times'), times.map(([name, spent]) => [stage(name), duration(spent)]));
     } catch (error) {
       if (signal.aborted) return;
       this.#showNothing('');
       this.#complain(error);
     }
     this.#busy(false);
-    document.dispatchEvent(new Event('answered'));
   }
 
   /** As Label Studio does when a task is opened: the service then encodes the picture before the first click. */
@@ -287,25 +268,6 @@ export class Playground {
       `${this.timeline.frame} of ${this.timeline.frames}, object ${words}`);
   }
 
-  async #showCommand() {
-    if (!part('curl').open || !this.#prompts.length) return;
-    const password = await service.wantsPassword().catch(() => false);
-    part('curl-text').value = curl.command(service.address('predict'), this.#source.shell, this.#request, password);
-    part('curl-note').textContent = curl.note(this.#source.shell, password);
-  }
-
-  /** Browsers have a clipboard only on https and localhost; elsewhere the old way still works. */
-  async #copy() {
-    const field = part('curl-text');
-    try {
-      await navigator.clipboard.writeText(field.value);
-    } catch {
-      field.select();
-      document.execCommand('copy');
-    }
-    this.#say('Copied.');
-  }
-
   #shortcut(event) {
     const field = event.target.closest('input:not([type="radio"], [type="range"]), textarea');
     if (field || !this.#source) return;
@@ -338,6 +300,7 @@ export class Playground {
   #busy(is) {
     part('busy').hidden = !is;
     part('stage').setAttribute('aria-busy', String(is));
+    document.dispatchEvent(new Event('asking'));
   }
 
   #veil(text) {

@@ -37,7 +37,7 @@ export function watch() {
     timer = setTimeout(look, pause);
   };
   document.addEventListener('visibilitychange', look);
-  document.addEventListener('answered', look);
+  document.addEventListener('asking', look);
   look();
 
 }
