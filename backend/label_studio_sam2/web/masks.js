@@ -61,7 +61,7 @@ export function coverage(mask) {
   return sum / 255 / (small.width * small.height);
 }
 
-/** A mask as it is drawn over the picture: tinted, with its rim inside its edge, so that it looks no larger than it is. */
+/** A mask as it is drawn over the picture: tinted, its rim inside its edge, so that it looks no larger than it is. */
 export function tinted(mask, colour, width, height, unit) {
   const canvas = sheet(width, height);
   const context = canvas.getContext('2d');

@@ -205,8 +205,8 @@ export class Playground {
     part('results').hidden = false;
     this.#listMasks();
     this.#say(this.#exclusive || found.length === 1
-      ? `${this.#exclusive ? `${found.length} candidates; the first has` : 'Mask with'} score ${score(found[0].score)}, `
-        + `${percent(this.#found[0].covers)} of the picture.`
+      ? `${this.#exclusive ? `${found.length} candidates; the first has` : 'Mask with'} `
+        + `score ${score(found[0].score)}, ${percent(this.#found[0].covers)} of the picture.`
       : `${found.length} masks, with scores ${found.map((one) => score(one.score)).join(', ')}.`);
   }
 
