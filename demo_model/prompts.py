@@ -47,6 +47,12 @@ def clicks(targets: Targets) -> Points:
     return Points(_pick(targets.coarse, targets.masks, wanted)[:, None], wanted.long()[:, None])
 
 
+def clicks_outside(targets: Targets) -> Points:
+    """One click beside each target or in its hole, where nothing of it is."""
+    unwanted = torch.zeros(len(targets.masks), dtype=torch.bool, device=targets.masks.device)
+    return Points(_pick(_beside(targets.coarse), targets.masks, unwanted)[:, None], unwanted.long()[:, None])
+
+
 def boxes(targets: Targets) -> Points:
     """The tight box of each target, its sides moved by up to a few percent, as two labelled corners."""
     masks = targets.masks
@@ -66,11 +72,14 @@ def corrections(targets: Targets, logits: Tensor) -> Points:
     missed, spilt = (truth - predicted).clamp(min=0), (predicted - truth).clamp(min=0)
     misses = missed.sum((1, 2)) >= spilt.sum((1, 2))
     error = torch.where(misses[:, None, None], missed, spilt)
-    # What is left where the edges lie is no mistake that a click could mend; such a prompt gets another click inside.
+    # What is left where the edges lie is no mistake that a click could mend. Such a prompt gets a click that changes
+    # nothing: inside or beside.
     error = (error - 0.5).clamp(min=0)
     right = error.flatten(1).amax(1) == 0
-    error = torch.where(right[:, None, None], truth, error)
-    wanted = misses | right
+    inside = torch.rand(len(truth), device=truth.device) < 0.5
+    needless = torch.where(inside[:, None, None], truth, _beside(truth))
+    error = torch.where(right[:, None, None], needless, error)
+    wanted = torch.where(right, inside, misses)
     return Points(_pick(error, targets.masks, wanted)[:, None], wanted.long()[:, None])
 
 
@@ -96,6 +105,12 @@ def degraded(targets: Targets) -> Tensor:
 def none(count: int, device: torch.device) -> Points:
     """No point at all, written as one that means nothing."""
     return Points(torch.zeros(count, 1, 2, device=device), torch.full((count, 1), NOTHING, device=device))
+
+
+def _beside(coarse: Tensor) -> Tensor:
+    """1 for the cells within a few of each region that have nothing of it, (N, h, w)."""
+    near = F.max_pool2d(coarse[:, None], 9, 1, 4)[:, 0] > 0
+    return (near & (coarse == 0)).float()
 
 
 def _extent(profile: Tensor) -> tuple[Tensor, Tensor]:

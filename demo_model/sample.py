@@ -85,13 +85,13 @@ def _prompts(scene: Scene) -> list[dict[str, object]]:
     ring, _, _, green, violet, *_ = scene.masks
     ring_centre = (round(0.27 * _HEIGHT), round(0.30 * _HEIGHT))
     chosen = (
-        ("ring", 1, ring, ring_centre),
-        ("green", 4, green, deepest(violet)),
-        ("violet", 5, violet, deepest(green)),
+        ("ring", 1, ring, (ring_centre[0] + round(0.131 * _HEIGHT), ring_centre[1]), ring_centre),
+        ("green", 4, green, deepest(green), deepest(violet)),
+        ("violet", 5, violet, deepest(violet), deepest(green)),
     )
     found = []
-    for name, number, mask, outside in chosen:
-        prompts = {"click": deepest(mask), "outside": outside, "box": box_of(mask)}
+    for name, number, mask, inside, outside in chosen:
+        prompts = {"click": inside, "outside": outside, "box": box_of(mask)}
         found.append({"name": name, "object": number} | prompts)
     return found
 
