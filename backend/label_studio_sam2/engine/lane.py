@@ -38,6 +38,7 @@ class Priority(IntEnum):
     VIDEO_FRAME = 2
     TUNING = 3
     PREWARM = 4
+    BATCH = 5
 
 
 Observe = Callable[[Priority, float, float], None]
@@ -81,7 +82,7 @@ class Lane:
             Thread(
                 target=self._work, args=(least_urgent,), name=f"lane-{least_urgent.name.lower()}", daemon=True
             )
-            for least_urgent in (Priority.PREWARM, Priority.CLICK_DECODE)[: 1 + decodes_apart]
+            for least_urgent in (max(Priority), Priority.CLICK_DECODE)[: 1 + decodes_apart]
         ]
         for thread in self._threads:
             thread.start()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextvars import copy_context
+from functools import cache
 from threading import Lock
 from typing import Any, NamedTuple, TypeVar
 
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from label_studio_sam2.engine import image, video
+from label_studio_sam2.engine import everything, image, video
 from label_studio_sam2.engine.cache import EmbeddingCache, Source, embedding_key
 from label_studio_sam2.engine.embedding import Embedding
 from label_studio_sam2.engine.everything import Found, Grid, Window
@@ -151,19 +152,20 @@ class Segmenter:
         """
         chosen = model or self.model
         at_once = POINTS_AT_ONCE.get(chosen.device.type, OTHERWISE_AT_ONCE)
+        load = cache(picture.load)
 
         def embed(window: Window) -> Embedding:
             if window.layer == 0:
                 return embedded.embedding
             before_each_turn()
-            part = picture.load()[window.y0 : window.y1, window.x0 : window.x1]
+            part = load()[window.y0 : window.y1, window.x0 : window.x1]
             return self._run(priority, lambda: image.encode(self.model, part, self._autocast, self._store))
 
         def decode(embedding: Embedding, clicks: Points) -> tuple[Points, Points]:
             before_each_turn()
             return self._run(priority, lambda: image.decode_points(chosen, embedding, clicks))
 
-        grid = grid or Grid.of(embedded.size, chosen.image_size)
+        grid = grid or Grid.of(embedded.size, chosen)
         with stage("everything"):
             return everything.find(embedded.size, grid, embed, decode, points_at_once=at_once)
 
