@@ -78,7 +78,7 @@ def _add_probes(app: FastAPI, service: Service) -> None:
     @app.get("/")
     async def index(request: Request) -> Response:
         if "text/html" in request.headers.get("accept", ""):
-            return FileResponse(WEB / "index.html", headers={"Vary": "Accept"})
+            return FileResponse(WEB / "index.html", headers={"Vary": "Accept", "Cache-Control": "no-cache"})
         return _json(service.status(), headers={"Vary": "Accept"})
 
     @app.get("/ready")
@@ -141,7 +141,16 @@ def _add_page(app: FastAPI) -> None:
     """The files of the status and playground page, and the samples that it offers."""
     for sample in (demo.SAMPLE_IMAGE, demo.SAMPLE_CLIP):
         app.add_route(f"/web/{sample.name}", partial(_file, sample))
-    app.mount("/web", StaticFiles(directory=WEB))
+    app.mount("/web", Fresh(directory=WEB))
+
+
+class Fresh(StaticFiles):
+    """Files that browsers ask about again each time (an answer without content while they are the same)."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 async def _file(path: Path, _request: Request) -> Response:

@@ -145,6 +145,7 @@ def _cache(segmenter: Segmenter) -> dict[str, float]:
         **{source.value: answers for source, answers in stats.answers.items()},
         "entries": stats.entries,
         "bytes": stats.nbytes,
+        "capacity": segmenter.cache.capacity,
         "evictions": stats.evictions,
         "joined": stats.joined,
     }

@@ -149,7 +149,9 @@ def _run(
         if not awaited and not job.cancelled:
             _store([plan.answer(run, options, finished=True) for plan in plans], assignment, service)
 
-    return service.runs.find_or_start(assignment, carry_out, f"Task {assignment.task}: {len(plans)} objects")
+    return service.runs.find_or_start(
+        assignment, carry_out, f"Task {assignment.task}: {len(plans)} object{'s' * (len(plans) > 1)}"
+    )
 
 
 def _passes(plans: Sequence[Plan], options: Options) -> Iterator[dict[str, Target]]:

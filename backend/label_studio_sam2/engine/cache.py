@@ -52,6 +52,7 @@ class EmbeddingCache:
 
     def __init__(self, memory_bytes: int, store: RedisStore | None = None) -> None:
         self.store = store
+        self.capacity = memory_bytes
         self._recent = _Recent(memory_bytes)
         self._flights: dict[EmbeddingKey, Future[Answer]] = {}
         self._lock = Lock()
