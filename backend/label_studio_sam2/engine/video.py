@@ -156,6 +156,7 @@ class _Tracker:
     run: Run[Any]
     encode: Encode
     dtype: torch.dtype | None
+    positions: list[Tensor] = field(default_factory=list)  # of the features, the same for every frame
 
     def follow(self, targets: Mapping[str, Target]) -> Iterator[tuple[FrameMask, ...]]:
         banks = {name: self.state.banks.setdefault(name, MemoryBank()) for name in targets}
@@ -227,9 +228,10 @@ class _Tracker:
 
     def _flattened(self, features: Features) -> _View:
         levels = [level.to(self.device) for level in features]
-        encoding = self.network.image_encoder.neck.position_encoding
-        positions = [encoding(level).to(level.dtype) for level in levels]
-        backbone = {"backbone_fpn": levels, "vision_pos_enc": positions}
+        if not self.positions:
+            encoding = self.network.image_encoder.neck.position_encoding
+            self.positions = [encoding(level).to(level.dtype) for level in levels]
+        backbone = {"backbone_fpn": levels, "vision_pos_enc": self.positions}
         _, flat, flat_positions, sizes = self.network._prepare_backbone_features(backbone)
         return _View(flat, flat_positions, sizes)
 
