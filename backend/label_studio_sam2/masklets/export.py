@@ -50,7 +50,8 @@ def read(file: IO[bytes], report: Report, *, every: bool = False) -> Iterator[An
     """
     rows = ijson.items(file, _root(file), use_float=True)
     for task, several in groupby(_whole(rows, report), key=lambda row: row.get("id")):
-        submitted = [found for row in several for found in _submitted(row)]
+        found = [(row, annotation) for row in several for annotation in _submitted(row)]
+        submitted = sorted(found, key=lambda pair: _time(pair[1]))
         if not submitted:
             report.lack(Lack.NO_ANNOTATION, f"task {task}")
         for row, annotation in submitted if every else submitted[-1:]:
@@ -84,19 +85,19 @@ def _whole(rows: Iterable[Any], report: Report) -> Iterator[Row]:
         report.lack(Lack.BROKEN_OFF, f"after task {last.get('id')}")
 
 
-def _submitted(row: Row) -> list[tuple[Row, Row]]:
-    """The row with each annotation in it that wasn't skipped, in the order of their last submission."""
+def _submitted(row: Row) -> list[Row]:
+    """The row's annotations that weren't skipped."""
     found = row.get("annotations", row.get("completions"))
     if found is None and isinstance(row.get("data"), dict):
         found = []  # a task as it is imported
     if found is None and isinstance(row.get("result"), list):
         found = [row]  # an annotation alone, as the API answers it
     annotations = found if isinstance(found, list) else [_minimal(row)]
-    kept = [one for one in annotations if isinstance(one, dict) and not one.get("was_cancelled")]
-    return [(row, one) for one in sorted(kept, key=_time)]
+    return [one for one in annotations if isinstance(one, dict) and not one.get("was_cancelled")]
 
 
 def _time(annotation: Row) -> tuple[str, int]:
+    """What annotations are sorted by: when each was submitted last."""
     when = annotation.get("updated_at") or annotation.get("created_at")
     number = annotation.get("id")
     return str(when or ""), number if isinstance(number, int) else 0
@@ -110,8 +111,8 @@ def _minimal(row: Row) -> Row:
         if isinstance(values, list)
         for place, value in enumerate(values, start=1)
     ]
-    number = row.get("annotation_id")
-    return {"id": number, "result": result}
+    times = {key: row.get(key) for key in ("created_at", "updated_at")}
+    return {"id": row.get("annotation_id"), "result": result, **times}
 
 
 def _annotation(row: Row, annotation: Row, report: Report) -> Annotation:

@@ -14,9 +14,8 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from label_studio_sam2.engine.frames import Video
-from label_studio_sam2.errors import MediaError
 from label_studio_sam2.masklets.clip import Clip
-from label_studio_sam2.masklets.report import Lack, Report
+from label_studio_sam2.masklets.report import Report
 from label_studio_sam2.types import Pixels, Size
 
 TIME_BASE = Fraction(1, 90_000)
@@ -30,14 +29,8 @@ def write(clips: Iterable[Clip], out: Path, report: Report, step: Callable[[str,
     for clip in clips:
         if clip.video is None:
             continue
-        path = out / f"{clip.name}.mp4"
-        try:
-            masks = _draw(clip, clip.video, path, step)
-        except MediaError as error:
-            path.unlink(missing_ok=True)
-            report.lack(Lack.DAMAGED_VIDEO, f"{clip.name}: {error.detail}")
-        else:
-            report.wrote(frames=clip.length, masks=masks, by_source=True)
+        masks = _draw(clip, clip.video, out / f"{clip.name}.mp4", step)
+        report.wrote(frames=clip.length, masks=masks, by_source=True)
 
 
 def _draw(clip: Clip, video: Video, path: Path, step: Callable[[str, int, int], None]) -> int:

@@ -16,7 +16,6 @@ class Lack(StrEnum):
     UNREADABLE_REGION = "regions whose keyframes can't be read"
     NO_MASKS = "regions without any mask of their own: left out"
     NO_VIDEO = "videos that aren't at hand"
-    DAMAGED_VIDEO = "videos that can't be decoded to their end: not drawn"
     NOT_TRACKED = "frames that an object's tracking has not reached"
     NO_MASK = "frames that show an object without a mask of its own"
     STALE = "masks whose box was moved since: not used"
