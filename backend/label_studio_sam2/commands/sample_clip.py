@@ -29,6 +29,7 @@ CONFIG = """<View>
 
 TINTS = ((255, 196, 0), (0, 229, 255))
 STRIP_FRAMES = 6
+GAP = 8
 
 
 class Masklet(NamedTuple):
@@ -129,8 +130,9 @@ def strip(clip: Clip) -> Pixels:
     """Six frames from the first to the last, side by side in two rows."""
     chosen = set(np.linspace(0, len(clip.video) - 1, STRIP_FRAMES).round().astype(int).tolist())
     frames = [picture for number, picture in enumerate(drawn(clip)) if number in chosen]
+    framed = [np.pad(frame, ((0, GAP), (0, GAP), (0, 0)), constant_values=255) for frame in frames]
     half = STRIP_FRAMES // 2
-    return np.vstack([np.hstack(frames[:half]), np.hstack(frames[half:])])
+    return np.vstack([np.hstack(framed[:half]), np.hstack(framed[half:])])[:-GAP, :-GAP]
 
 
 def write_video(path: Path, clip: Clip) -> None:
