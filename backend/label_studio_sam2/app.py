@@ -17,7 +17,7 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from label_studio_sam2 import __version__, demo
+from label_studio_sam2 import __version__, demo, fit
 from label_studio_sam2.errors import RequestError, ServiceError, TooLarge
 from label_studio_sam2.labelstudio.protocol import PredictRequest, SetupRequest, WebhookEvent
 from label_studio_sam2.middleware import Requests
@@ -87,7 +87,11 @@ def _add_probes(app: FastAPI, service: Service) -> None:
 
     @app.get("/versions")
     async def versions() -> Response:
-        return _json({"versions": service.versions()})
+        return _json(await to_thread.run_sync(service.versions))
+
+    @app.get("/reports/{project}/{number}")
+    async def report(project: int, number: int) -> Response:
+        return FileResponse(service.tuned.report(project, number), media_type="text/html")
 
     @app.get("/metrics")
     async def metrics() -> Response:
@@ -115,12 +119,12 @@ def _add_wire(app: FastAPI, service: Service) -> None:
     @app.post("/webhook")
     async def webhook(request: Request) -> Response:
         event = WebhookEvent.model_validate(_loads(await _body(request)))
-        return _json(service.webhook(event), 202)
+        return _json(fit.webhook(event, service), 202)
 
     @app.post("/train")
     async def train(request: Request) -> Response:
         event = WebhookEvent.model_validate(_loads(await _body(request)) | {"action": "START_TRAINING"})
-        return _json(service.webhook(event), 201)
+        return _json(fit.webhook(event, service), 201)
 
 
 def _add_jobs(app: FastAPI, service: Service) -> None:

@@ -4,7 +4,8 @@
     ├── RequestError 400            what was sent can't be answered as it is
     │   ├── LabelConfigError        the labeling config lacks or misspells something
     │   ├── PromptError             a region can't be read as a prompt
-    │   └── UnknownJob 404          no such job, or forgotten since
+    │   ├── UnknownJob 404          no such job, or forgotten since
+    │   └── UnknownVersion 404      no such tuned version of this project
     ├── Unauthorized 401
     ├── LabelStudioError 502        Label Studio's API can't be reached, or answers with an error
     │   └── LabelStudioRefusal      it answers, but refuses the key or the call
@@ -50,6 +51,10 @@ class PromptError(RequestError):
 
 
 class UnknownJob(RequestError):
+    status = 404
+
+
+class UnknownVersion(RequestError):
     status = 404
 
 

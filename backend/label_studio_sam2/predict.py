@@ -47,7 +47,7 @@ def predict(request: PredictRequest, service: Service) -> dict[str, Any]:
 def interactive(request: PredictRequest, task: Task, service: Service) -> Prediction:
     """Masks for what the annotator has drawn on one task."""
     assert request.context is not None
-    segmenter = service.segmenter()
+    segmenter, model = service.segmenter(), service.model(request.project_id)
     config = labeling_config.parse(request.label_config)
     video = next((tag for tag in config.objects.values() if tag.kind == "Video"), None)
     if video is not None and any(region.get("type") == VIDEO for region in request.context.result):
@@ -65,6 +65,7 @@ def interactive(request: PredictRequest, task: Task, service: Service) -> Predic
         found = segmenter.segment(
             embedded,
             [prompt.scaled(embedded.size) for prompt in here],
+            model=model,
             candidates=config.options(tag.name).candidates,
             supersedes=(task.id, here[0].ids[:1]),
         )
@@ -72,7 +73,7 @@ def interactive(request: PredictRequest, task: Task, service: Service) -> Predic
             for prompt, masks in zip(here, found, strict=True):
                 regions += results.to_regions(masks, prompt, config)
                 scores += [mask.score for mask in masks]
-    return Prediction(regions, max(scores, default=None), segmenter.model.version)
+    return Prediction(regions, max(scores, default=None), model.version)
 
 
 def opened(task: Task, request: PredictRequest, service: Service) -> Prediction | None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from getpass import getuser
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
 from label_studio_sam2 import __version__
+from label_studio_sam2.engine.model import Model
 from label_studio_sam2.engine.opening import Opening, open_segmenter
 from label_studio_sam2.engine.segmenter import Segmenter
+from label_studio_sam2.engine.tuning import LIMITS, Limits
+from label_studio_sam2.engine.versions import Versions
 from label_studio_sam2.errors import LabelConfigError, NotReady
 from label_studio_sam2.jobs import Jobs
 from label_studio_sam2.labelstudio import labeling_config
 from label_studio_sam2.labelstudio.client import LabelStudioClient
 from label_studio_sam2.labelstudio.media import MediaStore
-from label_studio_sam2.labelstudio.protocol import SetupRequest, WebhookEvent
+from label_studio_sam2.labelstudio.protocol import SetupRequest
 from label_studio_sam2.metrics import Gauges, Metrics
 from label_studio_sam2.problems import Problems
 from label_studio_sam2.settings import Settings
@@ -30,11 +34,14 @@ MEDIA_FOLDER = Path(gettempdir()) / f"label-studio-sam2-{getuser()}"
 class Service:
     """Opened by the application's lifespan; shared by all its requests."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, fit_limits: Limits = LIMITS) -> None:
         self.settings = settings
         self.metrics = Metrics(self._gauges)
         self.problems = Problems()
-        self.jobs = Jobs()
+        self.jobs = Jobs(one_at_a_time=("fit",))
+        self.tuned = Versions(settings.model_cache / "versions")
+        self.fit_limits = fit_limits
+        self.fitted: dict[int, int] = {}
         self.runs = Runs(self.jobs)
         self.label_studio = LabelStudioClient(
             settings.label_studio_url, settings.label_studio_api_key.get_secret_value()
@@ -64,10 +71,14 @@ class Service:
             raise NotReady("The service has not been started.")
         return self._opening.get()
 
-    def model_version(self) -> str:
-        """The loaded model's version, or the name of the one that is being loaded."""
+    def model(self, project_id: int | None) -> Model:
+        """What answers a project's clicks: the loaded model, or a version of it that is tuned to the project."""
+        return self.tuned.model(self.segmenter().model, project_id)
+
+    def model_version(self, project_id: int | None = None) -> str:
+        """The version that answers a project, or the name of the model that is being loaded."""
         try:
-            return self.segmenter().model.version
+            return self.model(project_id).version
         except NotReady:
             return Path(self.settings.model).stem
 
@@ -92,14 +103,26 @@ class Service:
             self.problems.record(request.project_id, LabelConfigError.__name__, sentence)
         else:
             self.problems.clear(request.project_id, LabelConfigError.__name__)
-        return {"model_version": self.model_version()}
+        return {"model_version": self.model_version(request.project_id)}
 
-    def webhook(self, event: WebhookEvent) -> dict[str, Any]:
-        """Events are taken at once; the work comes later."""
-        return {"status": "accepted", "action": event.action}
+    def versions(self) -> dict[str, Any]:
+        """The names of all versions, and what the tuned ones come from."""
+        name = self.model_version()
+        tuned = self.tuned.all()
+        return {
+            "versions": [name, *(f"{one.base}-{one.base_hash[:8]}+{one.name}" for one in tuned)],
+            "tuned": [asdict(one) | {"report": f"/reports/{one.project}/{one.number}"} for one in tuned],
+            "in_use": {
+                str(project): self.tuned.active(project) for project in {one.project for one in tuned}
+            },
+        }
 
-    def versions(self) -> list[str]:
-        return [self.model_version()]
+    def annotations_at_last_fit(self, project_id: int) -> int:
+        """How many annotations the project had when it was tuned last; 0 where it never was."""
+        if project_id not in self.fitted:
+            last = [one.counts.get("annotations", 0) for one in self.tuned.all(project_id)]
+            self.fitted[project_id] = last[-1] if last else 0
+        return self.fitted[project_id]
 
     def status(self) -> dict[str, Any]:
         """Health, and all that the status page shows."""

@@ -115,6 +115,20 @@ def decode_points(
     return logits.cpu().numpy(), scores.cpu().numpy()
 
 
+def decode_all(
+    model: Model, embedding: Embedding, points: tuple[Tensor, Tensor], previous: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """All four masks of B prompts at once, with gradients for the decoder where they are wanted.
+
+    `points` are coordinates (B, P, 2) on the model's square and labels (B, P), `previous` logits (B, 1, S, S) or
+    None. Returns logits (B, 4, S, S), the single mask first, then the three candidates, and predicted IoUs (B, 4).
+    """
+    with torch.no_grad():
+        given = _decoder_inputs(model, embedding, points, previous)
+    logits, scores, *_ = model.decoder.predict_masks(**given, repeat_image=True)
+    return logits, scores
+
+
 def upsample(logits: NDArray[np.float32], size: Size) -> Bitmap:
     """Low-resolution logits (S, S) to the mask (H, W); equal, in every pixel, to the stock predictor's.
 
@@ -171,20 +185,29 @@ def _decode(
     *,
     multimask: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
+    given = _decoder_inputs(model, embedding, points, dense)
+    prompts = given["sparse_prompt_embeddings"].shape[0]
+    logits, scores, _, presence = model.decoder(
+        **given, multimask_output=multimask, repeat_image=prompts > 1
+    )
+    return logits.float(), scores.float(), presence.float()
+
+
+def _decoder_inputs(
+    model: Model, embedding: Embedding, points: tuple[Tensor, Tensor] | None, dense: Tensor | None
+) -> dict[str, Any]:
+    """What the mask decoder takes: the picture's levels, and the prompts as the prompt encoder sees them."""
     image, *details = (torch.from_numpy(level)[None].to(model.device).float() for level in embedding.features)
     if model.network.directly_add_no_mem_embed:
         image = image + model.network.no_mem_embed.view(1, -1, 1, 1)
     sparse, dense_embeddings = model.network.sam_prompt_encoder(points=points, boxes=None, masks=dense)
-    logits, scores, _, presence = model.decoder(
-        image_embeddings=image,
-        image_pe=model.dense_positions,
-        sparse_prompt_embeddings=sparse,
-        dense_prompt_embeddings=dense_embeddings,
-        multimask_output=multimask,
-        repeat_image=sparse.shape[0] > 1,
-        high_res_features=details[::-1],
-    )
-    return logits.float(), scores.float(), presence.float()
+    return {
+        "image_embeddings": image,
+        "image_pe": model.dense_positions,
+        "sparse_prompt_embeddings": sparse,
+        "dense_prompt_embeddings": dense_embeddings,
+        "high_res_features": details[::-1],
+    }
 
 
 def _sparse(model: Model, size: Size, prompt: Prompt) -> tuple[Tensor, Tensor | None]:

@@ -30,6 +30,7 @@ class Options:
     candidates: how many readings of one ambiguous click are answered
     label: the label of regions that no prompt names
     vertices: about how many corners a mask's polygons or vectors may have altogether
+    fit_every: after so many submitted annotations the model is tuned to the project; 0: only when asked
     """
 
     score_threshold: float = 0.0
@@ -39,6 +40,7 @@ class Options:
     candidates: int = 1
     label: str | None = None
     vertices: int = 100
+    fit_every: int = 0
     given: frozenset[str] = frozenset()
     errors: tuple[OptionError, ...] = ()
 
@@ -115,5 +117,6 @@ READERS: Mapping[str, Reader] = {
     "candidates": _whole(1, 3),
     "label": Reader(_text, "the name of a label"),
     "vertices": _whole(3, 10_000),
+    "fit_every": _whole(0, 100_000),
 }
 """By the name after `model_`; adding an option is adding a row here and a field to Options."""

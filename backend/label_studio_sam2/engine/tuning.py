@@ -1,0 +1,316 @@
+"""Tunes a model's mask decoder to masks that annotators accepted; what the embedding depends on stays as it is.
+
+The tuned decoder is a copy, so clicks go on with the old one. Each step is one piece of work on the device lane, of
+lower priority than any click, and holds one picture's embedding: those come from the cache, not from memory of ours.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from time import monotonic
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from label_studio_sam2.engine import image, prompting
+from label_studio_sam2.engine.embedding import Embedding
+from label_studio_sam2.engine.lane import Priority
+from label_studio_sam2.engine.measuring import Example, measure, one_click
+from label_studio_sam2.engine.model import Model
+from label_studio_sam2.engine.segmenter import Segmenter
+from label_studio_sam2.types import Bitmap
+
+FROZEN = ("conv_s0", "conv_s1", "obj_score_token", "pred_obj_score_head")
+"""The first two are part of the embedding (SAM2Base.forward_image); whether an object is there isn't taught."""
+
+PROMPTS = 6
+"""A step's prompts, all on one picture."""
+
+RATE = 3e-4
+WARM_UP = 20
+WEIGHT_DECAY = 0.01
+CLIP = 1.0
+AVERAGED = 0.95
+"""Of the weights that are measured and kept: a moving average over the last twenty steps."""
+
+BCE, OTHERS, RANKING = 5.0, 0.2, 0.5
+"""Weights beside dice and the IoU error: cross-entropy, the candidates that aren't the best, the choice among them."""
+
+KEPT = 3.0
+"""Weight of answering generic prompts as the base does."""
+
+REHEARSED = 0.4
+"""The share of steps on generic scenes, so that generality isn't forgotten."""
+
+CORRECTED = 0.4
+"""The share of steps that go on with corrective clicks."""
+
+CHECKED_EVERY = 40
+PATIENCE = 4
+"""Checks without a better result before tuning stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A run ends within about `seconds`, of which encoding may take `collecting`, and tunes at most `steps` steps."""
+
+    seconds: float = 240
+    collecting: float = 100
+    steps: int = 600
+
+
+LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The decoder that did best on the examples kept aside, after how many steps, and how many were taken."""
+
+    decoder: nn.Module
+    step: int
+    steps: int
+
+
+Report = Callable[[int, str], bool]
+"""Told of the steps taken and in words how it goes; answers whether to go on."""
+
+
+def tune(
+    segmenter: Segmenter,
+    training: Sequence[Example],
+    checking: Sequence[Example],
+    rehearsal: Sequence[Example],
+    *,
+    deadline: float,
+    most_steps: int,
+    report: Report,
+    seed: int = 0,
+) -> Tuned:
+    """A copy of the decoder, tuned until `checking` stops to improve, the steps are done, or `deadline` (of
+    `time.monotonic`). A step may still be under way then, so it can take that much longer."""
+    session = _Session(segmenter.model, seed)
+    best, best_step, best_score, step = session.kept(), 0, -1.0, 0
+    pictures = _pictures(training, rehearsal, np.random.default_rng(seed))
+    while step < most_steps and monotonic() < deadline:
+        examples = next(pictures)
+        embedding = segmenter.embed(examples[0].picture, Priority.TUNING).embedding
+        learn = session.rehearse if examples[0].generic else session.learn
+        segmenter.lane.run(Priority.TUNING, partial(session.step, learn, examples, embedding), grad=True)
+        step += 1
+        if step % CHECKED_EVERY == 0 or step == most_steps:
+            candidate = session.kept()
+            tuned = segmenter.model.tuned(candidate, "candidate")
+            score = float(measure(segmenter, tuned, checking, (one_click,)).mean())
+            if score > best_score:
+                best, best_step, best_score = candidate, step, score
+            if step - best_step >= PATIENCE * CHECKED_EVERY:
+                break
+        if not report(step, f"IoU {best_score:.2f}" if best_step else ""):
+            break
+    return Tuned(best, best_step, step)
+
+
+def between(base: nn.Module, tuned: nn.Module, share: float) -> nn.Module:
+    """A decoder whose weights lie between two others', at `share` of the way: what it gives up of the one is less
+    than what it keeps of the other (Wortsman et al. 2022, Robust fine-tuning of zero-shot models)."""
+    mixed = copy.deepcopy(tuned)
+    first, second = base.state_dict(), tuned.state_dict()
+    mixed.load_state_dict({name: _half(first[name].lerp(second[name], share)) for name in first})
+    return mixed
+
+
+Loss = Callable[[Sequence[Example], Embedding], Tensor]
+
+
+class _Session:
+    """The decoder in training, its optimizer and its moving average. Used on the lane only, by one run."""
+
+    def __init__(self, model: Model, seed: int) -> None:
+        self.base = replace(model, dense_positions=model.dense_positions.clone())
+        self.decoder = copy.deepcopy(model.decoder)
+        self.model = replace(self.base, decoder=self.decoder)
+        for name, weight in self.decoder.named_parameters():
+            weight.requires_grad_(name.partition(".")[0] not in FROZEN)
+        self._weights = [weight for weight in self.decoder.parameters() if weight.requires_grad]
+        self._average = [weight.detach().clone() for weight in self._weights]
+        self._optimizer = torch.optim.AdamW(self._weights, lr=RATE, weight_decay=WEIGHT_DECAY, fused=True)
+        self._steps = 0
+        self._rng = np.random.default_rng(seed)
+
+    def step(self, loss: Loss, examples: Sequence[Example], embedding: Embedding) -> None:
+        """One step of the optimizer on one picture's examples."""
+        chosen = [examples[i] for i in self._rng.permutation(np.resize(np.arange(len(examples)), PROMPTS))]
+        self._steps += 1
+        for group in self._optimizer.param_groups:
+            group["lr"] = RATE * min(1, self._steps / WARM_UP)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss(chosen, embedding).backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self._weights, CLIP)
+        self._optimizer.step()
+        with torch.no_grad():
+            keep = min(AVERAGED, self._steps / (self._steps + 1))
+            torch._foreach_lerp_(self._average, self._weights, 1 - keep)
+
+    def kept(self) -> nn.Module:
+        """The averaged decoder, its weights rounded as they are stored."""
+        decoder: nn.Module = copy.deepcopy(self.decoder)
+        averaged = iter(self._average)
+        for weight in decoder.parameters():
+            weight.data = _half(next(averaged) if weight.requires_grad else weight.data)
+        return decoder.eval().requires_grad_(False)
+
+    def rehearse(self, examples: Sequence[Example], embedding: Embedding) -> Tensor:
+        """The loss of answering prompts on a generic scene otherwise than the base does."""
+        masks = [example.mask.bitmap() for example in examples]
+        ambiguous = bool(self._rng.random() < 0.7)
+        everywhere = np.ones_like(masks[0])
+        prompts = [
+            _first(everywhere if ambiguous and place % 3 == 0 else mask, ambiguous, self._rng)
+            for place, mask in enumerate(masks)
+        ]
+        return self._unlike_base(embedding, prompts)
+
+    def _elsewhere(self, examples: Sequence[Example], embedding: Embedding) -> Tensor:
+        """The loss of answering clicks beside the accepted masks otherwise than the base does."""
+        free = ~np.logical_or.reduce([example.mask.bitmap() for example in examples])
+        places = np.flatnonzero(free)
+        if not places.size:
+            return torch.zeros((), device=self.model.device)
+        rows, columns = np.divmod(self._rng.choice(places, PROMPTS // 2), free.shape[1])
+        return self._unlike_base(
+            embedding, [[(x + 0.5, y + 0.5, image.POSITIVE)] for x, y in zip(columns, rows, strict=True)]
+        )
+
+    def _unlike_base(self, embedding: Embedding, prompts: Sequence[Points]) -> Tensor:
+        """How far all masks and rated IoUs are from the base's."""
+        rows = torch.tensor(np.array(prompts), dtype=torch.float32, device=self.model.device)
+        points = rows[..., :2], rows[..., 2].int()
+        with torch.no_grad():
+            wanted, rated = image.decode_all(self.base, embedding, points, None)
+        logits, ious = image.decode_all(self.model, embedding, points, None)
+        return KEPT * (_mask_losses(logits, wanted.sigmoid()).mean() + (ious - rated).abs().mean())
+
+    def learn(self, examples: Sequence[Example], embedding: Embedding) -> Tensor:
+        """The loss of answering prompts on the project's pictures otherwise than the annotators did."""
+        model, side = self.model, self.model.image_size
+        masks = [example.mask.bitmap() for example in examples]
+        truth = torch.from_numpy(np.stack([_coarse(mask, side // 4) for mask in masks])).to(model.device)
+        ambiguous = bool(self._rng.random() < 0.6)
+        prompts = [_first(mask, ambiguous, self._rng) for mask in masks]
+        logits, ious = self._decode(embedding, prompts, None)
+        loss = candidates_loss(logits, ious, truth)
+        rounds = int(self._rng.integers(1, 3)) if self._rng.random() < CORRECTED else 0
+        for _ in range(rounds):
+            fed = _answer(logits, ious, ambiguous).detach()
+            answers = _bitmaps(fed, side)
+            prompts = [_and_correction(*row, self._rng) for row in zip(prompts, masks, answers, strict=True)]
+            ambiguous = False
+            logits, ious = self._decode(embedding, prompts, fed.clamp(-image.LOGIT_BOUND, image.LOGIT_BOUND))
+            loss = loss + candidates_loss(logits, ious, truth)
+        return loss / (1 + rounds) + self._elsewhere(examples, embedding)
+
+    def _decode(
+        self, embedding: Embedding, prompts: Sequence[Points], fed: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        rows = torch.tensor(np.array(prompts), dtype=torch.float32, device=self.model.device)
+        points = rows[..., :2], rows[..., 2].int()
+        return image.decode_all(self.model, embedding, points, None if fed is None else fed[:, None])
+
+
+Points = list[tuple[float, float, int]]
+"""x and y in pixels of the model's square, and the prompt encoder's label."""
+
+
+def _first(mask: Bitmap, ambiguous: bool, rng: np.random.Generator) -> Points:
+    if ambiguous:
+        at = prompting.click(mask, rng)
+        return [(at.x, at.y, image.POSITIVE)]
+    x0, y0, x1, y1 = prompting.box(mask, rng)
+    return [(x0, y0, image.BOX_TOP_LEFT), (x1, y1, image.BOX_BOTTOM_RIGHT)]
+
+
+def _and_correction(prompt: Points, mask: Bitmap, answered: Bitmap, rng: np.random.Generator) -> Points:
+    at = prompting.correction(mask, answered, rng) or prompting.click(mask, rng)
+    return [*prompt, (at.x, at.y, image.POSITIVE if at.positive else image.NEGATIVE)]
+
+
+def candidates_loss(logits: Tensor, ious: Tensor, truth: Tensor) -> Tensor:
+    """The mean loss of N prompts: logits (N, 4, S, S) and predicted IoUs (N, 4), the single mask first, against the
+    truth (N, S, S) as shares of each cell.
+
+    The single mask counts, and the best of the three candidates (Segment Anything, appendix A), and the others a
+    little. The IoU head learns each mask's IoU, and which candidate is the best: that is the one which is answered.
+    """
+    losses = _mask_losses(logits, truth)
+    three = losses[:, 1:]
+    masks = losses[:, 0] + three.amin(1) + OTHERS * three.mean(1)
+    actual = _ious(logits, truth)
+    error = (ious - actual).abs().mean(1)
+    wanted = (actual[:, 1:] / 0.1).softmax(1)
+    choice = -(wanted * (ious[:, 1:] / 0.1).log_softmax(1)).sum(1)
+    return (masks + error + RANKING * choice).mean()
+
+
+def _mask_losses(logits: Tensor, truth: Tensor) -> Tensor:
+    """(N, C): cross-entropy and dice of each candidate."""
+    wanted = (truth[:, None] if truth.ndim == 3 else truth).expand_as(logits)
+    entropy = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean((2, 3))
+    shares = logits.sigmoid()
+    dice = 1 - (2 * (shares * wanted).sum((2, 3)) + 1) / (shares.sum((2, 3)) + wanted.sum((2, 3)) + 1)
+    return BCE * entropy + dice
+
+
+@torch.no_grad()
+def _ious(logits: Tensor, truth: Tensor) -> Tensor:
+    found, wanted = logits > 0, (truth > 0.5)[:, None]
+    union = (found | wanted).sum((2, 3))
+    return (found & wanted).sum((2, 3)) / union.clamp(min=1)
+
+
+def _answer(logits: Tensor, ious: Tensor, ambiguous: bool) -> Tensor:
+    """The logits (N, S, S) of the mask that would be answered."""
+    if not ambiguous:
+        return logits[:, 0]
+    best = ious[:, 1:].argmax(1) + 1
+    return logits[torch.arange(len(logits), device=logits.device), best]
+
+
+def _bitmaps(logits: Tensor, side: int) -> list[Bitmap]:
+    return [cv2.resize(one, (side, side)) > 0 for one in logits.cpu().numpy()]
+
+
+def _coarse(mask: Bitmap, side: int) -> NDArray[np.float32]:
+    shares: NDArray[np.float32] = cv2.resize(
+        mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA
+    )
+    return shares
+
+
+def _half(weight: Tensor) -> Tensor:
+    return weight.half().to(weight.dtype)
+
+
+def _pictures(
+    training: Sequence[Example], rehearsal: Sequence[Example], rng: np.random.Generator
+) -> Iterator[list[Example]]:
+    """The examples of one picture at a time, for ever: the project's in random order, now and then a generic one."""
+    project, generic = _by_picture(training), _by_picture(rehearsal)
+    while True:
+        for index in rng.permutation(len(project)):
+            if generic and rng.random() < REHEARSED / (1 - REHEARSED):
+                yield generic[int(rng.integers(len(generic)))]
+            yield project[index]
+
+
+def _by_picture(examples: Sequence[Example]) -> list[list[Example]]:
+    found: dict[str, list[Example]] = {}
+    for example in examples:
+        found.setdefault(example.picture.digest, []).append(example)
+    return list(found.values())

@@ -1,0 +1,264 @@
+"""Tuned versions on disk: for each project its decoders, where they come from, and which one is in use.
+
+    MODEL_CACHE/versions/project-12/v3.safetensors   the decoder's tensors, fp16
+    MODEL_CACHE/versions/project-12/v3.json          its lineage; a version exists as soon as this does
+    MODEL_CACHE/versions/project-12/v3.html          the report of the run
+    MODEL_CACHE/versions/project-12/active.json      what is in use, and what was before
+
+Files appear whole or not at all: each is written under another name first. What is in use is looked up by one stat
+of active.json, so neither a click nor another process's `versions use` depends on how many versions there are.
+"""
+
+from __future__ import annotations
+
+import copy
+import fcntl
+import hashlib
+import json
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import nn
+
+from label_studio_sam2.engine.model import Model
+from label_studio_sam2.errors import Busy, CheckpointError, UnknownVersion
+
+log = logging.getLogger(__name__)
+
+KEPT_IN_MEMORY = 32
+"""Projects whose tuned decoder stays loaded: 16 MiB each for SAM 2.1."""
+
+ACTIVE = "active.json"
+PART = ".part"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A tuned version's lineage. `base` and `base_hash` are the checkpoint's, `sha256` the decoder file's; `counts`
+    and `figures` say what it was tuned and measured on; `reason` says in a sentence why it is used, or isn't."""
+
+    project: int
+    number: int
+    base: str
+    base_hash: str
+    sha256: str
+    accepted: bool
+    reason: str
+    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """As it stands in `model_version`."""
+        return f"project{self.project}.v{self.number}"
+
+
+class Versions:
+    """All versions below one folder; threads may share it, and processes the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._loaded: OrderedDict[int, tuple[object, Model]] = OrderedDict()
+        self._lock = Lock()
+
+    @contextmanager
+    def training(self, project: int) -> Iterator[None]:
+        """While a block runs, nobody else trains this project, in this process or another. Raises Busy."""
+        folder = self._of(project)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "training.lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise Busy(
+                    f"Project {project} is being tuned already. Wait for it, or cancel its job."
+                ) from error
+            for left in folder.glob(f"*{PART}"):  # by a run that was killed: nobody else writes here now
+                left.unlink(missing_ok=True)
+            yield
+
+    def save(
+        self,
+        project: int,
+        base: Model,
+        decoder: nn.Module,
+        *,
+        accepted: bool,
+        reason: str,
+        counts: Mapping[str, Any],
+        figures: Mapping[str, Any],
+    ) -> Version:
+        """Stores a decoder as the project's next version, without using it. Inside `training` only."""
+        content = save_tensors({name: tensor.half() for name, tensor in decoder.state_dict().items()})
+        number = max((version.number for version in self.all(project)), default=0) + 1
+        version = Version(
+            project,
+            number,
+            base.name,
+            base.hash,
+            hashlib.sha256(content).hexdigest(),
+            accepted,
+            reason,
+            counts=counts,
+            figures=figures,
+        )
+        self._write(self._path(version, "safetensors"), content)
+        self._write(self._path(version, "json"), json.dumps(asdict(version), indent=1).encode())
+        return version
+
+    def add_report(self, version: Version, page: str) -> None:
+        self._write(self._path(version, "html"), page.encode())
+
+    def report(self, project: int, number: int) -> Path:
+        """The report of a version's run. Raises UnknownVersion."""
+        path = self._path(self.get(project, number), "html")
+        if not path.is_file():
+            raise UnknownVersion(f"The report of project {project}'s version {number} has been deleted.")
+        return path
+
+    def all(self, project: int | None = None) -> list[Version]:
+        """A project's versions, or all, in their order. Files that are none are passed over."""
+        pattern = "project-*" if project is None else f"project-{project}"
+        read = (_read(path) for path in self._folder.glob(f"{pattern}/v*.json"))
+        return sorted(
+            (version for version in read if version is not None), key=lambda v: (v.project, v.number)
+        )
+
+    def get(self, project: int, number: int) -> Version:
+        """Raises UnknownVersion."""
+        version = _read(self._of(project) / f"v{number}.json")
+        if version is None:
+            raise UnknownVersion(
+                f"Project {project} has no version {number}; `versions list` shows what there is."
+            )
+        return version
+
+    def use(self, project: int, number: int | None) -> None:
+        """From now on the project's clicks are answered by this version; None: by the base model. Raises
+        UnknownVersion."""
+        if number is not None:
+            self.get(project, number)
+        before = self._history(project)
+        self._set(project, [*before, number] if before[-1] != number else before)
+
+    def rollback(self, project: int) -> int | None:
+        """Back to what was in use before; answers what is in use now. Raises UnknownVersion where nothing was."""
+        before = self._history(project)
+        if len(before) < 2:
+            raise UnknownVersion(f"Project {project} uses the base model, and never used anything else.")
+        self._set(project, before[:-1])
+        return before[-2]
+
+    def active(self, project: int) -> int | None:
+        """The number of the version in use; None: the base model."""
+        return self._history(project)[-1]
+
+    def model(self, base: Model, project: int | None) -> Model:
+        """The model that answers a project's clicks: the base with its tuned decoder, or the base itself where there
+        is none, or where it is damaged or of another base, which is logged once."""
+        if project is None or (stamp := _stamp(self._of(project) / ACTIVE)) is None:
+            return base
+        key = (base.hash, stamp)
+        with self._lock:
+            loaded = self._loaded.get(project)
+            if loaded is None or loaded[0] != key:
+                loaded = key, self._load(base, project)
+                self._loaded[project] = loaded
+            self._loaded.move_to_end(project)
+            while len(self._loaded) > KEPT_IN_MEMORY:
+                self._loaded.popitem(last=False)
+            return loaded[1]
+
+    def load(self, base: Model, version: Version) -> Model:
+        """The base with a version's decoder. Raises CheckpointError where it is damaged or of another base."""
+        name = f"Version {version.number} of project {version.project}"
+        if version.base_hash != base.hash:
+            raise CheckpointError(
+                f"{name} was tuned from {version.base}-{version.base_hash[:8]}, not from {base.version}. Tune the "
+                "project again, or set MODEL back."
+            )
+        path = self._path(version, "safetensors")
+        try:
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() != version.sha256:
+                raise CheckpointError(f"{name} is damaged: {path} has another hash. Tune the project again.")
+            decoder = copy.deepcopy(base.decoder)
+            decoder.load_state_dict({key: tensor.float() for key, tensor in load_tensors(content).items()})
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise CheckpointError(f"{name} can't be read from {path}. Tune the project again.") from error
+        return base.tuned(decoder.to(base.device).eval().requires_grad_(False), version.name)
+
+    def _load(self, base: Model, project: int) -> Model:
+        try:
+            number = self.active(project)
+            return base if number is None else self.load(base, self.get(project, number))
+        except (CheckpointError, UnknownVersion) as error:
+            log.warning("%s Until then its clicks are answered by %s.", error.detail, base.version)
+            return base
+
+    def _history(self, project: int) -> list[int | None]:
+        """What was in use, the last entry is in use now; it begins with the base model."""
+        content = _json(self._of(project) / ACTIVE)
+        used = content.get("used") if isinstance(content, dict) else None
+        valid = isinstance(used, list) and all(one is None or type(one) is int for one in used)
+        return [None, *(used or [])] if valid else [None]
+
+    def _set(self, project: int, history: list[int | None]) -> None:
+        self._of(project).mkdir(parents=True, exist_ok=True)
+        self._write(self._of(project) / ACTIVE, json.dumps({"used": history[1:]}).encode())
+
+    def _of(self, project: int) -> Path:
+        return self._folder / f"project-{project}"
+
+    def _path(self, version: Version, suffix: str) -> Path:
+        return self._of(version.project) / f"v{version.number}.{suffix}"
+
+    def _write(self, path: Path, content: bytes) -> None:
+        """Whole or not at all, even where the machine stops in the middle. Raises CheckpointError."""
+        part = path.with_name(path.name + PART)
+        try:
+            with part.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        except OSError as error:
+            raise CheckpointError(
+                f"{path} can't be written ({error.strerror}). Set MODEL_CACHE to a writable folder with space left."
+            ) from error
+
+
+def _read(path: Path) -> Version | None:
+    content = _json(path)
+    try:
+        return Version(**content)
+    except TypeError:
+        return None
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _stamp(path: Path) -> object | None:
+    """Changes whenever the file is replaced; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size

@@ -1,0 +1,42 @@
+"""Generic scenes with the true masks of their objects: what a tuned model must not forget.
+
+Drawn once by `python -m demo_model.generic_scenes`. The set is fixed, so that versions can be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from label_studio_sam2.types import Bitmap, Pixels
+
+FILE = Path(__file__).parent / "scenes.npz"
+
+GUARDED = 8
+"""The first scenes measure; the others are for tuning to rehearse."""
+
+
+class Scene(NamedTuple):
+    """A picture by its digest, and the mask of each object."""
+
+    digest: str
+    pixels: Pixels
+    masks: list[Bitmap]
+
+
+def scenes() -> Iterator[Scene]:
+    """All scenes, those that measure first."""
+    with np.load(FILE, allow_pickle=False) as stored:
+        digest = str(stored["digest"])
+        for number in range(int(stored["count"])):
+            picture = cv2.imdecode(stored[f"picture{number}"], cv2.IMREAD_COLOR)
+            labels = cv2.imdecode(stored[f"labels{number}"], cv2.IMREAD_GRAYSCALE)
+            assert picture is not None
+            assert labels is not None
+            masks = [labels == label for label in range(1, int(labels.max()) + 1)]
+            rgb: Pixels = np.ascontiguousarray(picture[..., ::-1], np.uint8)
+            yield Scene(f"scene-{digest}-{number}", rgb, masks)

@@ -1,0 +1,40 @@
+"""Draws the scenes that ship with the package for `fit` to guard generality with.
+
+python -m demo_model.generic_scenes
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import cv2
+import numpy as np
+from label_studio_sam2.scenes import FILE
+from numpy.typing import NDArray
+
+from demo_model.scenes import draw_scene
+from demo_model.shapes import Difficulty
+
+FIRST_SEED = 900_000
+COUNT = 20
+QUALITY = 92
+
+
+def main() -> None:
+    """Plain and hard scenes in turn, as JPEG and PNG."""
+    arrays: dict[str, NDArray[Any]] = {"count": np.array(COUNT)}
+    digest = hashlib.sha256()
+    for number in range(COUNT):
+        difficulty: Difficulty = "hard" if number % 2 else "plain"
+        scene = draw_scene(FIRST_SEED + number, difficulty=difficulty, width=320, height=240)
+        picture = cv2.imencode(".jpg", scene.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+        labels = cv2.imencode(".png", scene.labels)[1]
+        arrays |= {f"picture{number}": picture, f"labels{number}": labels}
+        digest.update(picture.tobytes())
+    arrays["digest"] = np.array(digest.hexdigest()[:16])
+    np.savez(FILE, **arrays)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    main()
