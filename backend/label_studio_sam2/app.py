@@ -17,11 +17,12 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from label_studio_sam2 import __version__, demo, fit
+from label_studio_sam2 import __version__, demo, fit, project_jobs
 from label_studio_sam2.errors import RequestError, ServiceError, TooLarge
 from label_studio_sam2.labelstudio.protocol import PredictRequest, SetupRequest, WebhookEvent
 from label_studio_sam2.middleware import Requests
 from label_studio_sam2.predict import predict
+from label_studio_sam2.project_jobs import ProjectJob
 from label_studio_sam2.service import Service
 from label_studio_sam2.settings import Settings
 
@@ -131,6 +132,11 @@ def _add_jobs(app: FastAPI, service: Service) -> None:
     @app.get("/jobs")
     async def jobs() -> Response:
         return _json({"jobs": service.jobs.list()})
+
+    @app.post("/jobs")
+    async def start_job(request: Request) -> Response:
+        asked = ProjectJob.model_validate(_loads(await _body(request)))
+        return _json(await to_thread.run_sync(project_jobs.start, asked, service), 202)
 
     @app.get("/jobs/{job_id}")
     async def job(job_id: str) -> Response:

@@ -16,6 +16,7 @@
     │   ├── MediaRefused            its address is one that we don't fetch from
     │   └── MediaUnreadable         it was fetched, but is no picture or video
     ├── Busy 503                    too much is waiting; Retry-After says when to come back
+    ├── CacheTooSmall 507            what was to be kept would be pushed out again
     ├── NotReady 503                the weights are still loading, or could not be loaded
     └── CheckpointError 503         missing, damaged, of another architecture, or of the wrong hash
 
@@ -102,6 +103,10 @@ class MediaUnreadable(MediaError):
 class Busy(ServiceError):
     status = 503
     retry_after = 5
+
+
+class CacheTooSmall(ServiceError):
+    status = 507
 
 
 class NotReady(ServiceError):

@@ -15,7 +15,7 @@ from label_studio_sam2.errors import Busy, NotReady, ServiceError, UnknownJob
 
 log = logging.getLogger(__name__)
 
-WORKERS = 4
+WORKERS = 8
 QUEUED = 1000
 REMEMBERED = 200
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from typing import Any
 
-from label_studio_sam2 import images
-from label_studio_sam2.engine.lane import Priority
+from label_studio_sam2 import batch, warming
 from label_studio_sam2.errors import ServiceError, Superseded
-from label_studio_sam2.jobs import Job
 from label_studio_sam2.labelstudio import labeling_config, prompts, results
-from label_studio_sam2.labelstudio.labeling_config import ObjectTag
 from label_studio_sam2.labelstudio.protocol import Prediction, PredictRequest, Region, Task, predict_response
+from label_studio_sam2.pictures import picture
 from label_studio_sam2.service import Service
 from label_studio_sam2.timing import stage
 from label_studio_sam2.track import track
-from label_studio_sam2.types import Picture
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +25,10 @@ PREDICT_EVENTS = (None, "predict")
 
 def predict(request: PredictRequest, service: Service) -> dict[str, Any]:
     """The answer to POST /predict. What goes wrong is raised, and kept for the project's status."""
-    if request.context is None:
-        return predict_response([opened(task, request, service) for task in request.tasks])
+    if request.context is None and len(request.tasks) == 1:
+        warming.opened(request, service)
+    if request.context is None or request.everything:
+        return batch.answer(request, service)
     if request.context.event not in PREDICT_EVENTS or not request.tasks:
         return predict_response([nothing(service)])
     try:
@@ -74,33 +72,6 @@ def interactive(request: PredictRequest, task: Task, service: Service) -> Predic
                 regions += results.to_regions(masks, prompt, config)
                 scores += [mask.score for mask in masks]
     return Prediction(regions, max(scores, default=None), model.version)
-
-
-def opened(task: Task, request: PredictRequest, service: Service) -> Prediction | None:
-    """An opened task: its picture is encoded in the background, so that the first click finds it. Stores nothing."""
-    with suppress(ServiceError):  # a picture that can't be had is reported to the click that needs it
-        config = labeling_config.parse(request.label_config)
-        if len(request.tasks) == 1 and config.object().kind == "Image":
-            warm(task, config.object(), service)
-    return None
-
-
-def warm(task: Task, tag: ObjectTag, service: Service) -> None:
-    """Encodes the task's (first) picture when the device has nothing better to do."""
-
-    def work(_job: Job) -> None:
-        service.segmenter().embed(picture(task, tag, None, service), Priority.PREWARM)
-
-    service.jobs.submit("warm", ("warm", tag.address(task.data)), work, title=f"Task {task.id}")
-
-
-def picture(task: Task, tag: ObjectTag, item_index: int | None, service: Service) -> Picture:
-    """The task's picture: fetched now, decoded only if it has to be encoded."""
-    task_id = task.id if isinstance(task.id, int) else None
-    with stage("fetch"):
-        file = service.media.fetch(tag.address(task.data, item_index), task_id=task_id)
-    limit = service.settings.max_image_pixels
-    return Picture(file.digest, lambda: images.read(file.path, max_pixels=limit, name=file.url))
 
 
 def nothing(service: Service) -> Prediction:

@@ -9,8 +9,9 @@ from tempfile import gettempdir
 from typing import Any
 
 from label_studio_sam2 import __version__
+from label_studio_sam2.answers import Kept
 from label_studio_sam2.engine.model import Model
-from label_studio_sam2.engine.opening import Opening, open_segmenter
+from label_studio_sam2.engine.opening import Opened, Opening, open_segmenter
 from label_studio_sam2.engine.segmenter import Segmenter
 from label_studio_sam2.engine.tuning import LIMITS, Limits
 from label_studio_sam2.engine.versions import Versions
@@ -38,11 +39,12 @@ class Service:
         self.settings = settings
         self.metrics = Metrics(self._gauges)
         self.problems = Problems()
-        self.jobs = Jobs(one_at_a_time=("fit",))
+        self.jobs = Jobs(one_at_a_time=("fit", "masks", "warm project"))
         self.tuned = Versions(settings.model_cache / "versions")
         self.fit_limits = fit_limits
         self.fitted: dict[int, int] = {}
         self.runs = Runs(self.jobs)
+        self.kept = Kept()
         self.label_studio = LabelStudioClient(
             settings.label_studio_url, settings.label_studio_api_key.get_secret_value()
         )
@@ -52,11 +54,13 @@ class Service:
             allowed_hosts=settings.media_allowed_hosts,
             max_bytes=settings.max_media_mb << 20,
         )
-        self._opening: Opening | None = None
+        self._opening: Opening | Opened | None = None
 
-    def open(self) -> None:
-        """Starts to load the model, without waiting for it."""
-        self._opening = Opening(lambda: open_segmenter(self.settings))
+    def open(self, *, wait: bool = False) -> None:
+        """Starts to load the model; with `wait` loads it, or raises CheckpointError."""
+        self._opening = (
+            Opened(open_segmenter(self.settings)) if wait else Opening(lambda: open_segmenter(self.settings))
+        )
 
     def close(self) -> None:
         """Finishes what runs; jobs are cancelled."""

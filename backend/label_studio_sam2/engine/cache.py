@@ -70,6 +70,13 @@ class EmbeddingCache:
                     self._recent.put(key, embedding)
         return embedding
 
+    def holds(self, key: EmbeddingKey) -> bool:
+        """Whether the embedding is in Redis, whose TTL then begins anew, or, where there is no Redis, in memory."""
+        if self.store is not None:
+            return self.store.touch(key)
+        with self._lock:
+            return self._recent.get(key) is not None
+
     def get_or_encode(self, key: EmbeddingKey, encode: Callable[[], Embedding]) -> Answer:
         """The embedding and where it came from; `encode` is called only where nobody has it.
 

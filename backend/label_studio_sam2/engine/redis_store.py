@@ -82,6 +82,19 @@ class RedisStore:
         value = self._link.attempt("read", lambda client: _get(client, key.name, self._ttl))
         return None if value is None else from_bytes(value, key.fingerprint)
 
+    def touch(self, key: EmbeddingKey) -> bool:
+        """Whether there is one; its TTL begins anew."""
+        return bool(self._link.attempt("read", lambda client: client.expire(key.name, self._ttl)))
+
+    def count(self, fingerprint: str) -> int:
+        """How many embeddings of a model there are."""
+        pattern = EmbeddingKey(fingerprint, "*").name
+
+        def scan(client: redis.Redis) -> int:
+            return sum(not name.endswith(b":lock") for name in client.scan_iter(pattern, count=1000))
+
+        return self._link.attempt("count", scan) or 0
+
     def claim(self, key: EmbeddingKey) -> Embedding | None:
         """Another replica's embedding, once it is there; or None where the caller is to encode.
 

@@ -169,6 +169,17 @@ class Segmenter:
         with stage("everything"):
             return everything.find(embedded.size, grid, embed, decode, points_at_once=at_once)
 
+    def embedding_bytes(self) -> int:
+        """Of one picture's embedding: the same for every picture."""
+        network, side = self.model.network, self.model.image_size
+        channels = {
+            16: network.hidden_dim,
+            8: self.model.decoder.conv_s1.out_channels,
+            4: self.model.decoder.conv_s0.out_channels,
+        }
+        values = sum(depth * (side // stride) ** 2 for stride, depth in channels.items())
+        return int(values) * np.dtype(self._store).itemsize
+
     def device_memory(self) -> int:
         """Bytes that torch holds on a GPU; 0 on a CPU."""
         device = self.model.device

@@ -34,6 +34,7 @@ class Context(_Body):
 
     result: list[Region] = Field(default_factory=list)
     event: str | None = None
+    everything: bool = False
 
     @field_validator("result", mode="before")
     @classmethod
@@ -43,6 +44,7 @@ class Context(_Body):
 
 class Params(_Body):
     context: Context | None = None
+    everything: bool = False
 
 
 class PredictRequest(_Body):
@@ -56,6 +58,11 @@ class PredictRequest(_Body):
     @property
     def context(self) -> Context | None:
         return self.params.context if self.params else None
+
+    @property
+    def everything(self) -> bool:
+        """Whether every object is asked for, whatever the config says: over the API, in params or in the context."""
+        return bool(self.params and (self.params.everything or (self.context and self.context.everything)))
 
     @property
     def project_id(self) -> int | None:

@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import numpy as np
+import orjson
+import pytest
+from label_studio_sam2.commands.running import running
+from label_studio_sam2.geometry import iou
+from label_studio_sam2.types import Bitmap, Size
+from pydantic import SecretStr
+
+from demo_model.scenes import draw_scene
+from tests.engine.networks import demo_model
+from tests.eventually import eventually
+from tests.http.asking import CONFIG, Region, body, box, click, data_url, inside, mask_of
+from tests.http.conftest import settings
+from tests.labelstudio.project_server import PROJECT, ProjectServer
+from tests.labelstudio.servers import LEGACY, serving
+
+SIZE = Size(240, 320)
+ONE_LABEL = CONFIG.replace('<Label value="Dog"/>', "")
+EVERYTHING = ONE_LABEL.replace('name="brush"', 'name="brush" model_everything="true"')
+LISTED = CONFIG.replace('value="$image"', 'valueList="$image"')
+
+
+def scene(seed: int) -> Any:
+    return draw_scene(seed, width=SIZE.width, height=SIZE.height)
+
+
+def around(mask: Bitmap, label: str = "Car") -> Region:
+    ys, xs = np.nonzero(mask)
+    return box(int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1, SIZE, label=label)
+
+
+def task(number: int, image: Any, **more: Any) -> dict[str, Any]:
+    return {"id": number, "data": {"image": image}, "annotations": [], "predictions": []} | more
+
+
+def batch(tasks: list[dict[str, Any]], config: str = CONFIG, **more: Any) -> dict[str, Any]:
+    """As "Retrieve predictions" sends it."""
+    return body("", None, config) | {"tasks": tasks, "project": f"{PROJECT}.1"} | more
+
+
+def results_of(answer: httpx.Response) -> list[list[Region]]:
+    """Each task's regions."""
+    assert answer.status_code == 200, answer.text
+    return [entry["result"] if entry else [] for entry in answer.json()["results"]]
+
+
+def matched(regions: list[Region], truths: Any) -> np.ndarray[Any, Any]:
+    """IoUs (regions, truths)."""
+    return np.array([[iou(mask_of(region), truth) for truth in truths] for region in regions])
+
+
+def test_everything_mode_finds_the_objects_of_plain_scenes_and_little_else(client: httpx.Client) -> None:
+    scenes = [scene(seed) for seed in range(200, 204)]
+    asked = batch([task(n, data_url(one.image)) for n, one in enumerate(scenes, start=1)], EVERYTHING)
+    objects = found = masks = 0
+    for regions, one in zip(results_of(client.post("/predict", json=asked)), scenes, strict=True):
+        overlaps = matched(regions, one.masks)
+        objects += len(one.masks)
+        found += int((overlaps.max(axis=0) >= 0.7).sum())
+        masks += len(regions)
+        scores = [region["score"] for region in regions]
+        assert scores == sorted(scores, reverse=True)
+        assert {tuple(region["value"]["brushlabels"]) for region in regions} == {("Car",)}
+        assert len({region["id"] for region in regions}) == len(regions)
+    assert found / objects >= 0.8
+    assert (masks - found) / masks < 0.2
+
+
+def test_everything_can_be_asked_for_in_the_request_and_takes_the_label_that_the_project_names(
+    client: httpx.Client,
+) -> None:
+    named = CONFIG.replace('name="brush"', 'name="brush" model_label="Dog"')
+    picture = data_url(scene(200).image)
+    in_params = batch([task(1, picture)], named, params={"context": None, "everything": True})
+    in_context = batch([task(1, picture)], named, params={"context": {"everything": True}})
+    (one,), (other,) = (results_of(client.post("/predict", json=asked)) for asked in (in_params, in_context))
+    assert one == other
+    assert {tuple(region["value"]["brushlabels"]) for region in one} == {("Dog",)}
+
+
+@pytest.mark.parametrize("where", ["annotations", "predictions", "data", "data as a prediction"])
+def test_a_box_that_is_there_already_becomes_a_mask_with_its_label(where: str, client: httpx.Client) -> None:
+    drawn = scene(201)
+    boxes = [
+        around(mask, label) for mask, label in zip(drawn.masks, ("Car", "Dog", "Car", "Dog"), strict=False)
+    ]
+    one = task(1, data_url(drawn.image))
+    detected = {"id": 5, "result": boxes, "model_version": "yolo-v8"}
+    if where.startswith("data"):
+        one["data"]["detections"] = boxes if where == "data" else [detected]
+    else:
+        one[where] = [detected]
+    (regions,) = results_of(client.post("/predict", json=batch([one])))
+    assert [region["value"]["brushlabels"] for region in regions] == [
+        region["value"]["rectanglelabels"] for region in boxes
+    ]
+    overlaps = matched(regions, drawn.masks)
+    assert np.median(overlaps.diagonal()) > 0.85
+
+
+def test_points_and_outlines_that_are_there_become_masks_each_its_own(client: httpx.Client) -> None:
+    drawn = scene(201)
+    clicks = [click(*inside(mask), SIZE) for mask in drawn.masks[:2]]
+    (x, y) = inside(drawn.masks[2])
+    ellipse = {
+        "id": "ellipse",
+        "type": "ellipselabels",
+        "from_name": "e",
+        "to_name": "image",
+        "value": {
+            "x": 100 * x / SIZE.width,
+            "y": 100 * y / SIZE.height,
+            "radiusX": 4,
+            "radiusY": 5,
+            "ellipselabels": ["Dog"],
+        },
+    }
+    one = task(1, data_url(drawn.image), annotations=[{"id": 1, "result": [*clicks, ellipse]}])
+    (regions,) = results_of(client.post("/predict", json=batch([one])))
+    assert len(regions) == 3
+    assert (matched(regions, drawn.masks).diagonal()[:2] > 0.6).all()
+    assert sorted(region["value"]["brushlabels"][0] for region in regions) == ["Car", "Car", "Dog"]
+
+
+def test_what_has_masks_already_and_what_we_predicted_ourselves_asks_for_nothing(
+    client: httpx.Client,
+) -> None:
+    drawn = scene(201)
+    boxes = [around(drawn.masks[0])]
+    brush = {
+        "id": "b",
+        "type": "brushlabels",
+        "from_name": "brush",
+        "to_name": "image",
+        "value": {"rle": [1]},
+    }
+    finished = task(1, data_url(drawn.image), annotations=[{"id": 1, "result": [*boxes, brush]}])
+    ours = {"id": 1, "result": boxes, "model_version": demo_model().version + "+project1.v2"}
+    cancelled = {"id": 1, "result": boxes, "was_cancelled": True}
+    tasks = [
+        finished,
+        task(2, data_url(drawn.image), predictions=[ours]),
+        task(3, data_url(drawn.image), annotations=[cancelled]),
+    ]
+    assert client.post("/predict", json=batch(tasks)).json() == {"results": [[], [], []]}
+
+
+def test_pictures_of_a_list_are_answered_by_their_place(client: httpx.Client) -> None:
+    config = LISTED.replace('name="brush"', 'name="brush" model_everything="true"')
+    one = task(1, [data_url(scene(seed).image) for seed in (200, 202)])
+    (regions,) = results_of(client.post("/predict", json=batch([one, task(2, [])], config)))[:1]
+    assert {region["item_index"] for region in regions} == {0, 1}
+
+
+def test_tasks_that_fail_lose_nobody_elses_masks_and_their_reasons_are_kept(client: httpx.Client) -> None:
+    drawn = [scene(seed) for seed in (200, 201)]
+    pictures = [data_url(one.image) for one in drawn]
+    tasks = []
+    for number in range(200):
+        boxes = [{"id": 1, "result": [around(drawn[number % 2].masks[0])]}]
+        broken = number % 10 == 3
+        tasks.append(task(number + 1, "file:///no" if broken else pictures[number % 2], annotations=boxes))
+    asked = batch(tasks, project="4712.1")
+    results = client.post("/predict", json=asked).json()["results"]
+    assert len(results) == 200
+    assert [number for number, entry in enumerate(results) if entry == []] == list(range(3, 200, 10))
+    assert {entry["model_version"] for entry in results if entry} == {demo_model().version}
+    assert all(0 < entry["score"] <= 1 for entry in results if entry)
+    job = next(
+        job for job in client.get("/jobs").json()["jobs"] if job["title"] == "200 tasks of project 4712"
+    )
+    eventually(lambda: client.get(f"/jobs/{job['id']}").json()["state"] == "done")
+    result = client.get(f"/jobs/{job['id']}").json()["result"]
+    assert (result["answered"], result["failed"]) == (180, 20)
+    assert "Task 4:" in result["reasons"][0]
+    assert client.get("/").json()["problems"]["4712"]["error"] == "MediaRefused"
+
+
+def test_candidates_of_one_click_are_the_whole_the_part_and_the_subpart_the_best_rated_first(
+    client: httpx.Client,
+) -> None:
+    drawn = scene(201)
+    asked = body(
+        data_url(drawn.image),
+        [click(*inside(drawn.masks[0]), SIZE)],
+        CONFIG.replace('name="brush"', 'name="brush" model_candidates="3"'),
+    )
+    (regions,) = results_of(client.post("/predict", json=asked))
+    assert len(regions) == 3
+    assert len({orjson.dumps(region["value"]["rle"]) for region in regions}) == 3
+    scores = [region["score"] for region in regions]
+    assert scores == sorted(scores, reverse=True)
+
+
+@pytest.fixture
+def label_studio() -> Iterator[ProjectServer]:
+    with serving(ProjectServer(EVERYTHING)) as site:
+        yield site
+
+
+@pytest.fixture
+def connected(label_studio: ProjectServer) -> Iterator[httpx.Client]:
+    """A service that may store, and has next to no time to answer."""
+    given = {"label_studio_url": label_studio.url, "label_studio_api_key": SecretStr(LEGACY)}
+    with (
+        running(settings(predict_budget=1e-3, **given)) as address,
+        httpx.Client(base_url=address, timeout=60, trust_env=False) as client,
+    ):
+        yield client
+
+
+def finished(client: httpx.Client, kind: str) -> dict[str, Any]:
+    """The only job of this kind, once it has ended."""
+
+    def jobs() -> list[dict[str, Any]]:
+        return [job for job in client.get("/jobs").json()["jobs"] if job["kind"] == kind]
+
+    eventually(lambda: bool(jobs()) and jobs()[0]["finished"] is not None, 60)
+    return jobs()[0]
+
+
+def test_what_is_not_ready_in_time_goes_on_and_is_stored_once_through_the_api(
+    label_studio: ProjectServer, connected: httpx.Client
+) -> None:
+    drawn = [scene(seed) for seed in (210, 211, 212)]
+    numbers = label_studio.add(*(data_url(one.image) for one in drawn))
+    asked = batch([label_studio.tasks[number] for number in numbers], EVERYTHING)
+    first = connected.post("/predict", json=asked)
+    assert [] in first.json()["results"]
+    connected.post("/predict", json=asked)  # somebody is impatient
+    eventually(lambda: all(job["finished"] for job in connected.get("/jobs").json()["jobs"]), 60)
+    for place, number in enumerate(numbers):
+        answered = bool(first.json()["results"][place])
+        assert len(label_studio.predictions(number)) == (0 if answered else 1)
+    stored = label_studio.predictions(numbers[-1])[0]
+    assert stored["model_version"] == demo_model().version
+    assert matched(stored["result"], drawn[-1].masks).max() > 0.7
+
+
+def test_without_a_key_what_came_too_late_is_there_when_it_is_asked_for_again() -> None:
+    asked = batch([task(n, data_url(scene(213).image)) for n in (1, 2)], EVERYTHING)
+    with (
+        running(settings(predict_budget=1e-3)) as address,
+        httpx.Client(base_url=address, timeout=60, trust_env=False) as client,
+    ):
+        assert client.post("/predict", json=asked).json()["results"] == [[], []]
+        assert finished(client, "masks")["result"]["kept"] == 2
+        assert all(results_of(client.post("/predict", json=asked)))
+
+
+def test_opening_a_task_warms_the_next_ones_of_the_project(
+    label_studio: ProjectServer, connected: httpx.Client
+) -> None:
+    label_studio.add(*(data_url(scene(seed).image) for seed in range(220, 226)))
+    opened = batch([label_studio.tasks[2]], CONFIG)
+    assert connected.post("/predict", json=opened).json() == {"results": [[]]}
+    eventually(lambda: connected.get("/").json()["cache"]["encoded"] == 4)
+    eventually(lambda: all(job["finished"] for job in connected.get("/jobs").json()["jobs"]))
+    assert connected.get("/").json()["cache"]["encoded"] == 4
+    assert json.loads(connected.get("/jobs").content)["jobs"][0]["title"] == "3 tasks after task 2"
