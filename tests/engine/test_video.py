@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
@@ -65,6 +65,17 @@ class Always:
 
     def __call__(self, _frame: int, compute: Callable[[], Features]) -> Features:
         return self.encode(0, compute)
+
+
+class Scripted(torch.nn.Module):
+    """An object score head that says what it is told to, one logit a call."""
+
+    def __init__(self, logits: Sequence[float]) -> None:
+        super().__init__()
+        self.logits = iter(logits)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return torch.full((len(tokens), 1), next(self.logits))
 
 
 def masks_at(index: int) -> tuple[Bitmap, Bitmap]:
@@ -202,14 +213,15 @@ def test_more_prompted_frames_than_the_model_attends_to_equal_the_stock_predicto
 
 
 def test_an_object_is_absent_where_its_score_says_so_and_found_again() -> None:
-    found = list(masks_of(_tracked(network(0.2), {"a": {0: mask(0)}}, range(COUNT))).values())
+    net = copy.deepcopy(network())
+    logits = [4.0] * 5 + [-3.0] * 4 + [2.0] * 8
+    net.sam_mask_decoder.pred_obj_score_head = Scripted([0.0, *logits])  # first for the prompt's own pointer
 
-    assert {one.present for one in found} == {True, False}
-    for one in found:
-        assert one.present == (one.score > 0.5)
-        assert one.present or not one.bitmap.any()
-    absent = [one.frame for one in found if not one.present]
-    assert any(one.present and one.frame > absent[0] for one in found)
+    found = list(masks_of(_tracked(net, {"a": {0: mask(0)}}, range(COUNT))).values())
+
+    assert [one.present for one in found] == [True] + [logit > 0 for logit in logits]
+    assert [one.score for one in found[1:]] == pytest.approx([1 / (1 + np.exp(-logit)) for logit in logits])
+    assert all(one.present or not one.bitmap.any() for one in found)
 
 
 def test_each_object_is_followed_over_its_own_span() -> None:

@@ -106,6 +106,17 @@ class MemoryBank:
                 del self.prompted[past]
 
 
+@dataclass
+class TrackState:
+    """What tracking has to keep so that it can go on later: bounded, whatever was tracked. One per model and video.
+
+    `positions` are the position encodings of mask memories, the same for all.
+    """
+
+    banks: dict[str, MemoryBank] = field(default_factory=dict)
+    positions: list[Tensor] | None = None
+
+
 def nearest_prompted(frame: int, prompts: Mapping[int, Prompt], limit: int) -> list[int]:
     """The prompted frames that tracking `frame` is conditioned on."""
     chosen, _ = select_closest_cond_frames(frame, dict.fromkeys(prompts), limit)

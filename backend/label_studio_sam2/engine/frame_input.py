@@ -1,0 +1,59 @@
+"""Frames on their way into the network: where they come from, and the tensors they become."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from label_studio_sam2.types import Pixels, Size
+
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class Frames(Protocol):
+    """A source of frames: a file's, or drawn ones."""
+
+    @property
+    def size(self) -> Size: ...
+    def __len__(self) -> int: ...
+    def frame(self, index: int) -> Pixels: ...
+    def frames(self, span: range) -> Iterator[Pixels]: ...
+
+
+def prepared(video: Frames, span: range, side: int) -> Iterator[tuple[int, Pixels]]:
+    """Frames resized for the network, each made by another thread while the one before it is tracked."""
+    pictures = map(squared, video.frames(span), repeat(side))
+    with ThreadPoolExecutor(1, "frames") as pool:
+        coming = pool.submit(next, pictures, None)
+        for frame in span:
+            square = coming.result()
+            if square is None:
+                return
+            coming = pool.submit(next, pictures, None)
+            yield frame, square
+
+
+def squared(pixels: Pixels, side: int) -> Pixels:
+    """(side, side, 3), resized as sam2.utils.misc does a video's pictures."""
+    return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC))
+
+
+def normalised(square: Pixels, device: torch.device) -> Tensor:
+    """(1, 3, S, S) with ImageNet's mean and deviation, bit for bit as sam2.utils.misc computes it."""
+    mean, deviation, full = (
+        torch.tensor(row, device=device)[..., None, None] for row in (MEAN, DEVIATION, [255.0])
+    )
+    picture = torch.tensor(square, device=device).permute(2, 0, 1).float()
+    return ((picture / full - mean) / deviation)[None]
+
+
+def resized(maps: Tensor, size: tuple[int, int], *, antialias: bool = False) -> Tensor:
+    return F.interpolate(maps, size=size, mode="bilinear", align_corners=False, antialias=antialias)
