@@ -33,7 +33,7 @@ from label_studio_sam2.types import Box, Pixels, Prompt, Size
 
 from tests.engine.stock import initial_state, prompt_with
 
-SIZE = Size(480, 640)
+SIZE, SMALL = Size(480, 640), Size(240, 320)
 ROUNDS = 5
 EVERY = 100
 
@@ -48,9 +48,15 @@ class Drawn:
     def __len__(self) -> int:
         return self.count
 
+    @property
+    def radius(self) -> float:
+        return self.size.height / 11
+
     def centres(self, index: int) -> list[tuple[float, float]]:
+        height, width = self.size
         return [
-            (320 + 220 * np.sin(index / 70 + k), 240 + 150 * np.cos(index / 90 + 2 * k)) for k in range(4)
+            (width * (0.5 + 0.35 * np.sin(index / 70 + k)), height * (0.5 + 0.3 * np.cos(index / 90 + 2 * k)))
+            for k in range(4)
         ]
 
     def frame(self, index: int) -> Pixels:
@@ -58,14 +64,16 @@ class Drawn:
         picture = np.empty((*self.size, 3), np.uint8)
         picture[:] = ((rows + columns) % 200)[..., None]
         for number, (x, y) in enumerate(self.centres(index)):
-            picture[(columns - x) ** 2 + (rows - y) ** 2 < 45**2] = (60 * number + 40, 220 - 50 * number, 90)
+            disc = (columns - x) ** 2 + (rows - y) ** 2 < self.radius**2
+            picture[disc] = (60 * number + 40, 220 - 50 * number, 90)
         return picture
 
     def frames(self, span: range) -> Iterator[Pixels]:
         return map(self.frame, span)
 
     def prompts(self, objects: int) -> dict[str, dict[int, Prompt]]:
-        around = [Box(x - 45, y - 45, x + 45, y + 45) for x, y in self.centres(0)]
+        r = self.radius
+        around = [Box(x - r, y - r, x + r, y + r) for x, y in self.centres(0)]
         return {str(number): {0: Prompt(box=around[number])} for number in range(objects)}
 
 
@@ -77,7 +85,9 @@ def network(name: str, folder: Path) -> Any:
 
 
 def ours(net: Any, source: Any, objects: int, dtype: torch.dtype | None) -> Iterator[int]:
-    targets = {name: Target(by, range(len(source))) for name, by in Drawn(1).prompts(objects).items()}
+    targets = {
+        name: Target(by, range(len(source))) for name, by in Drawn(1, source.size).prompts(objects).items()
+    }
     for masks in track(net, source, targets, dtype=dtype):
         yield masks[0].frame
 
@@ -88,7 +98,7 @@ def stock(net: Any, pictures: list[Pixels], objects: int, dtype: torch.dtype | N
         torch.autocast(net.device.type, dtype or torch.bfloat16, enabled=dtype is not None),
     ):
         state = initial_state(net, pictures)
-        prompt_with(net, state, Drawn(1).prompts(objects))
+        prompt_with(net, state, Drawn(1, Size(*pictures[0].shape[:2])).prompts(objects))
         for frame, _, logits in net.propagate_in_video(state):
             (logits > 0).cpu().numpy()
             yield frame
@@ -143,15 +153,15 @@ def speed(options: argparse.Namespace) -> None:
 
 
 def resident() -> float:
-    """MiB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096 / 2**20
+    """MiB of the process's own memory, also where the system has swapped it out; not its program files."""
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return sum(int(lines[name].split()[0]) for name in ("RssAnon", "VmSwap")) / 1024
 
 
 def curve(kind: str, options: argparse.Namespace, frames: int, told: Queue[Any]) -> None:
     torch.set_num_threads(options.threads)
     net = network(options.model, options.folder)
-    source = Drawn(frames)
+    source = Drawn(frames, SMALL)
     begun = resident()
     steps = (
         ours(net, source, 1, None)
