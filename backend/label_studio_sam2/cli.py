@@ -22,6 +22,10 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="The SAM 2.1 checkpoints: list, download, verify.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
+versions_app = typer.Typer(
+    help="Versions that are tuned to a project: list, use, roll back.", no_args_is_help=True
+)
+app.add_typer(versions_app, name="versions")
 
 
 def main() -> None:
@@ -152,6 +156,75 @@ def masklets(
     from label_studio_sam2.commands import masklets as command
 
     command.run(export, out, form, videos=videos, fetch=fetch, every=every, settings=Settings())
+
+
+@app.command()
+def fit(project: Annotated[int, typer.Option(help="The project's id, as in its address.")]) -> None:
+    """Tune the model to what annotators accepted in a project; use the new version only if it is better.
+
+    A running service with the same MODEL_CACHE answers with it from its next
+    click on. The exit code is 1 where no better version came of it.
+    """
+    from label_studio_sam2.commands import fit as command
+
+    raise typer.Exit(command.run(Settings(), project))
+
+
+@versions_app.command("list")
+def versions_list(
+    project: Annotated[int | None, typer.Option(help="Only this project's.")] = None,
+) -> None:
+    """Show the tuned versions, which are in use, and why."""
+    from label_studio_sam2.commands import versions as command
+
+    command.show(command.opened(Settings()), project)
+
+
+@versions_app.command("use")
+def versions_use(
+    project: Annotated[int, typer.Argument(help="The project's id.")],
+    version: Annotated[int, typer.Argument(help="The version's number; 0 is the base model.", min=0)],
+) -> None:
+    """Answer a project's clicks by this version from now on."""
+    from label_studio_sam2.commands import versions as command
+
+    command.use(command.opened(Settings()), project, version or None)
+
+
+@versions_app.command("rollback")
+def versions_rollback(project: Annotated[int, typer.Argument(help="The project's id.")]) -> None:
+    """Go back to what answered a project's clicks before."""
+    from label_studio_sam2.commands import versions as command
+
+    command.rollback(command.opened(Settings()), project)
+
+
+Project = Annotated[int, typer.Option(min=1, help="The project's number, as its address shows it.")]
+Service = Annotated[
+    str | None, typer.Option(help="Where the service answers, seen from here; http://localhost:PORT.")
+]
+
+
+@app.command()
+def warm(project: Project, service: Service = None) -> None:
+    """Have the running service encode a project's pictures ahead, so that no first click waits for it."""
+    from label_studio_sam2.commands import warm as command
+
+    raise typer.Exit(command.run(Settings(), project, service))
+
+
+@app.command()
+def predict(
+    project: Project,
+    service: Service = None,
+    everything: Annotated[
+        bool, typer.Option("--everything", help="Find every object where a task carries no boxes or clicks.")
+    ] = False,
+) -> None:
+    """Have the running service store masks for a project's tasks that have none of this model version."""
+    from label_studio_sam2.commands import predict as command
+
+    raise typer.Exit(command.run(Settings(), project, service, everything=everything))
 
 
 @models_app.command("list")

@@ -21,15 +21,15 @@ class ProjectServer(LabelStudio):
         self.api[f"/api/projects/{PROJECT}/"] = {"id": PROJECT, "label_config": label_config}
         answer_otherwise = self.reply_with
 
-        def answer(exchange: Exchange) -> object:
-            path = urlsplit(exchange.path).path
-            if exchange.seen.headers.get("authorization") != KEY:
-                return answer_otherwise(exchange)
-            if path == "/api/tasks/":
-                return self._list(exchange)
-            if path == "/api/predictions/" and exchange.command == "POST":
-                return self._store(exchange)
-            return answer_otherwise(exchange)
+        def answer(exchange: Exchange) -> None:
+            known = exchange.seen.headers.get("authorization") == KEY
+            call = (exchange.command, urlsplit(exchange.path).path) if known else None
+            if call == ("GET", "/api/tasks/"):
+                self._list(exchange)
+            elif call == ("POST", "/api/predictions/"):
+                self._store(exchange)
+            else:
+                answer_otherwise(exchange)
 
         self.reply_with = answer
 
