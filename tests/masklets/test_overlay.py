@@ -9,6 +9,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.video.reformatter import Colorspace
 from label_studio_sam2.engine.frames import Video
 from label_studio_sam2.labelstudio.client import LabelStudioClient
 from label_studio_sam2.labelstudio.media import MediaStore
@@ -95,6 +96,15 @@ def test_objects_have_colours_of_their_own_and_the_same_on_all_frames(tmp_path: 
     ]
     assert all(max(of_one) - min(of_one) < 12 for of_one in hues)
     assert abs(hues[0][0] - hues[1][0]) > 30
+
+
+def test_an_overlay_tells_players_how_its_colours_are_stored(tmp_path: Path, videos: Path) -> None:
+    source = numbered_clip(videos / "match.mp4")
+    convert(export_of(tmp_path, two_objects()), tmp_path / "out", Format.OVERLAY, Sources(videos))
+    drawn = tmp_path / "out" / "08e54ecd-match.mp4"
+    assert np.abs(pictures(source)[3][2, 2].astype(int) - pictures(drawn)[3][2, 2]).max() < 8
+    with av.open(str(drawn)) as file:
+        assert file.streams.video[0].codec_context.colorspace == Colorspace.ITU709
 
 
 @pytest.mark.parametrize("size", [SIZE, Size(SIZE.height + 1, SIZE.width + 1)])

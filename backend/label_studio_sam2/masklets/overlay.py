@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
 from label_studio_sam2.engine.frames import Video
@@ -61,9 +62,11 @@ def _encoder(path: Path, video: Video) -> Iterator[Callable[[Pixels, float], Non
         )
         stream.width, stream.height, stream.pix_fmt = size.width, size.height, "yuv420p"
         stream.codec_context.time_base = TIME_BASE
+        stream.codec_context.colorspace = Colorspace.ITU709
 
         def encode(picture: Pixels, time: float) -> None:
-            frame = VideoFrame.from_ndarray(_even(picture, size), format="rgb24")
+            rgb = VideoFrame.from_ndarray(_even(picture, size), format="rgb24")
+            frame = rgb.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
             frame.pts, frame.time_base = round(time / TIME_BASE), TIME_BASE
             file.mux(stream.encode(frame))
 
