@@ -106,6 +106,16 @@ def test_a_backend_that_is_not_interactive_is_made_so(setup: Setup) -> None:
     assert found["is_interactive"]
 
 
+def test_a_service_that_has_moved_is_updated_and_not_connected_a_second_time(setup: Setup) -> None:
+    setup.connect(Wish(create="Cars"))
+    with serving(RunningService()) as moved:
+        setup.label_studio.elsewhere = {setup.service.localhost}
+        connected = setup.connect(Wish(create="Cars"), port=moved.port)
+        (backend,) = setup.label_studio.projects[0].backends
+        assert backend["url"] == moved.localhost
+        assert connected.done == (f"Updated {moved.localhost} as its interactive ML backend.",)
+
+
 def test_the_services_basic_auth_is_handed_to_label_studio(setup: Setup) -> None:
     with serving(RunningService("Basic dXNlcjpwYXNz")) as guarded:
         setup.label_studio.projects = [Project()]

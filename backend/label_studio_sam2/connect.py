@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from label_studio_sam2.checks.check import Check
-from label_studio_sam2.checks.connection import CONNECTED, diagnosis, registration
+from label_studio_sam2.checks.connection import CONNECTED, TITLE, diagnosis, registration
 from label_studio_sam2.doctor import project_checks
 from label_studio_sam2.errors import LabelStudioError, LabelStudioRefusal, RequestError
 from label_studio_sam2.labelstudio.client import JSON, LabelStudioClient
@@ -123,12 +123,16 @@ def _configure(client: LabelStudioClient, project: JSON, wish: Wish) -> Iterator
 
 
 def _register(client: LabelStudioClient, settings: Settings, project: int, url: str) -> Iterator[str]:
-    """Raises LabelStudioError with the cause where Label Studio doesn't take it."""
+    """Where this service was connected before at an address that is dead now, that one is updated.
+
+    Raises LabelStudioError with the cause where Label Studio doesn't take it.
+    """
     body = registration(settings, url, project)
-    known = next(
-        (one for one in client.ml_backends(project) if one["url"].rstrip("/") == url.rstrip("/")), None
-    )
-    if known is not None and known["is_interactive"] and known["state"] in CONNECTED:
+    backends = client.ml_backends(project)
+    same = (one for one in backends if one["url"].rstrip("/") == url.rstrip("/"))
+    moved = (one for one in backends if one["title"] == TITLE and one["state"] not in CONNECTED)
+    known = next(same, None) or next(moved, None)
+    if known is not None and _is_current(known, url):
         return
     try:
         if known is None:
@@ -139,6 +143,11 @@ def _register(client: LabelStudioClient, settings: Settings, project: int, url: 
         found = diagnosis(refusal, url)
         raise LabelStudioError(f"{found.sentence} {found.remedy}") from refusal
     yield f"{'Connected' if known is None else 'Updated'} {url} as its interactive ML backend."
+
+
+def _is_current(backend: JSON, url: str) -> bool:
+    connected = backend["is_interactive"] and backend["state"] in CONNECTED
+    return bool(connected and backend["url"].rstrip("/") == url.rstrip("/"))
 
 
 def _upload(client: LabelStudioClient, project: int, files: Sequence[Path], open_file: Open) -> Iterator[str]:

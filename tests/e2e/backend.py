@@ -1,4 +1,4 @@
-"""Our own service in a process of its own, as `label-studio-sam2 serve` runs it; it can be stopped and started again."""
+"""Our own service in a process of its own; it can be stopped and started again."""
 
 from __future__ import annotations
 

@@ -37,10 +37,13 @@ Place = tuple[float, float]
 
 PICTURE = "img[src^=blob]"
 SHOWN = "img[src^=blob], .lsf-video-segmentation canvas, video"
-LOADED = f"() => document.querySelector('{PICTURE}').naturalWidth > 0"
+LOADED = f"() => document.querySelector('{PICTURE}')?.naturalWidth > 0"
+REPLACED = f"(before) => document.querySelector('{PICTURE}')?.src !== before"
 NATURAL_SIZE = (
     f"() => {{ const i = document.querySelector('{PICTURE}'); return [i.naturalWidth, i.naturalHeight] }}"
 )
+SMART_CHOSEN = """() => Htx.annotationStore.selected.objects.some(object =>
+    Object.values(object.getToolsManager?.().tools ?? {}).some(tool => tool.selected && tool.dynamic))"""
 SUGGESTED = (
     "(id) => [...Htx.annotationStore.selected.suggestions.values()].some(region => region.cleanId === id)"
 )
@@ -68,6 +71,8 @@ class Editor:
         self.page.wait_for_selector(SHOWN, state="attached")
         if self.page.locator(PICTURE).count():
             self.page.wait_for_function(LOADED)
+        # Label Studio asks the backend for its health before it offers the switch; what is clicked earlier is lost.
+        self.page.get_by_test_id("bottombar-auto-annotation-toggle").wait_for(state="attached")
         self.page.evaluate(KEEP_LABEL)
 
     def label(self, name: str, nth: int = 0) -> None:
@@ -81,15 +86,28 @@ class Editor:
         inner = group.locator(f"[aria-label='{name}']")
         (inner if inner.count() else group).first.click()
         self.page.mouse.move(300, 80)
+        self.page.wait_for_function(SMART_CHOSEN)
 
     def click(self, place: Place, *, alt: bool = False) -> list[dict[str, Any]]:
         """A click with the smart tool; returns the regions that Label Studio got for it, once they are shown."""
         with self._answer() as got, self._held("Alt", alt):
-            x, y = self._on_page(place)
-            self.page.mouse.move(x, y)
-            self.page.mouse.down()
-            self.page.mouse.up()
+            self._press(place)
         return got
+
+    def click_in_vain(self, place: Place) -> list[str]:
+        """A click with the smart tool that is answered with errors: what Label Studio says of them. It shows none."""
+        with self.page.expect_response(_is_answer) as expected:
+            self._press(place)
+        return list(expected.value.json()["errors"])
+
+    def next_picture(self) -> None:
+        """Of a task with several."""
+        before = self.page.locator(PICTURE).first.get_attribute("src")
+        self.page.locator(
+            ".lsf-pagination__btn_arrow-right:not(.lsf-pagination__btn_arrow-right-double)"
+        ).click()
+        self.page.wait_for_function(REPLACED, arg=before)
+        self.page.wait_for_function(LOADED)
 
     def drag(self, *places: Place) -> list[dict[str, Any]]:
         """Draws from place to place and returns the regions that Label Studio got for it, once they are shown."""
@@ -133,13 +151,25 @@ class Editor:
         return list(self.page.evaluate(SERIALIZED))
 
     def picture(self) -> NDArray[np.uint8]:
-        """What an annotator sees of the image and what is drawn on it: (H, W, 3) RGB of the screen's pixels."""
+        """What an annotator sees of the image and what is drawn on it, once it has come to rest: (H, W, 3) RGB."""
+        last, now = None, self._picture_now()
+        while last is None or not np.array_equal(last, now):
+            last, now = now, self._picture_now()
+        return now
+
+    def screenshot(self, path: Path) -> None:
+        self.page.screenshot(path=path)
+
+    def _picture_now(self) -> NDArray[np.uint8]:
         x, y, width, height = self._picture_box()
         png = self.page.screenshot(clip={"x": x, "y": y, "width": width, "height": height})
         return np.array(Image.open(io.BytesIO(png)).convert("RGB"))
 
-    def screenshot(self, path: Path) -> None:
-        self.page.screenshot(path=path)
+    def _press(self, place: Place) -> None:
+        x, y = self._on_page(place)
+        self.page.mouse.move(x, y)
+        self.page.mouse.down()
+        self.page.mouse.up()
 
     @contextmanager
     def _answer(self) -> Iterator[list[dict[str, Any]]]:
@@ -196,6 +226,10 @@ def logged_in(chromium: Browser, label_studio: LabelStudio) -> Iterator[Editor]:
     page.goto(label_studio.url + "/version")
     yield Editor(page, label_studio)
     context.close()
+
+
+def _is_answer(response: Response) -> bool:
+    return "/interactive-annotating" in response.url
 
 
 def _is_stored(response: Response) -> bool:

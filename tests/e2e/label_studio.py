@@ -56,6 +56,13 @@ class LabelStudio:
             )
         return [task["id"] for task in self.tasks(project)]
 
+    def upload_only(self, project: int, name: str, content: bytes) -> str:
+        """A file without a task; returns its address, to be put into a task's data."""
+        path = f"/api/projects/{project}/import?commit_to_project=false"
+        uploaded = self.call("POST", path, files={"file": (name, content)})
+        (number,) = uploaded["file_upload_ids"]
+        return "/data/" + str(self.call("GET", f"/api/import/file-upload/{number}")["file"])
+
     def add_tasks(self, project: int, *data: dict[str, Any]) -> list[int]:
         self.call("POST", f"/api/projects/{project}/import", json=[{"data": fields} for fields in data])
         return [task["id"] for task in self.tasks(project)]
@@ -74,6 +81,13 @@ class LabelStudio:
 
     def annotations(self, task: int) -> list[dict[str, Any]]:
         return list(self.call("GET", f"/api/tasks/{task}/annotations/"))
+
+    def retrieve_predictions(self, project: int) -> None:
+        """What "Retrieve Predictions" in the Data Manager does with all tasks selected."""
+        path = f"/api/dm/actions?id=retrieve_tasks_predictions&project={project}"
+        self.call(
+            "POST", path, json={"selectedItems": {"all": True, "excluded": []}, "project": str(project)}
+        )
 
     def export(self, project: int, kind: str = "JSON") -> Any:
         return self.call("GET", f"/api/projects/{project}/export", params={"exportType": kind})

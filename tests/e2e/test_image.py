@@ -194,8 +194,41 @@ def test_a_phone_photo_that_lies_on_its_side_gets_its_mask_where_it_is_seen(open
     assert iou(brush_mask(region), subject.mask) >= GOOD
 
 
+def test_the_second_picture_of_a_task_gets_its_own_mask(
+    label_studio: LabelStudio, backend: Backend, editor: Editor
+) -> None:
+    first, second = Picture.draw(CROWDED), Picture.draw(PLAIN, 720, 400)
+    project = label_studio.create_project("several pictures", SEVERAL)
+    addresses = [label_studio.upload_only(project, "page.png", picture.png()) for picture in (first, second)]
+    (task,) = label_studio.add_tasks(project, {"images": addresses})
+    label_studio.connect(project, backend.url)
+    editor.open(project, task)
+    editor.next_picture()
+    before = editor.picture()
+    editor.label("Thing", CLICK_LABELS)
+    editor.smart_tool("key-point-tool")
+    subject = second.subjects[0]
+
+    editor.click(subject.inside)
+
+    assert _painted(before, editor.picture(), subject) > GOOD
+    editor.accept()
+    editor.submit()
+    (region,) = Opened(label_studio, editor, project, task).saved()
+    assert region["item_index"] == 1
+    assert iou(brush_mask(region), subject.mask) >= GOOD
+
+
+SEVERAL = """<View>
+  <Image name="image" valueList="$images"/>
+  <KeyPointLabels name="click" toName="image" smart="true" smartOnly="true">
+    <Label value="Thing" background="#1f77ff"/>
+  </KeyPointLabels>
+  <BrushLabels name="result" toName="image" smart="false"><Label value="Thing" background="#1f77ff"/></BrushLabels>
+</View>"""
+
 SEPARATED = """<View>
-  <Labels name="label" toName="image"><Label value="Thing" background="#1f77ff"/><Label value="Other" background="#d62728"/></Labels>
+  <Labels name="label" toName="image"><Label value="Thing"/><Label value="Other"/></Labels>
   <Image name="image" value="$image"/>
   <KeyPoint name="click" toName="image" smart="true" smartOnly="true"/>
   <Rectangle name="box" toName="image" smart="true" smartOnly="true"/>
@@ -212,8 +245,8 @@ def box_mask_of(subject: Subject) -> Bitmap:
 
 
 def _painted(before: np.ndarray, after: np.ndarray, subject: Subject) -> float:
-    """IoU of the pixels of the screen that have changed with the subject."""
+    """IoU of the subject with the pixels of the screen that have changed, in its box: tools lie over the rest."""
     changed = np.abs(before.astype(int) - after).max(axis=2) > 20
     rows = np.linspace(0, changed.shape[0] - 1, subject.mask.shape[0]).round().astype(int)
     columns = np.linspace(0, changed.shape[1] - 1, subject.mask.shape[1]).round().astype(int)
-    return iou(changed[np.ix_(rows, columns)], subject.mask)
+    return iou(changed[np.ix_(rows, columns)] & box_mask_of(subject), subject.mask)

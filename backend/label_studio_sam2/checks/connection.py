@@ -12,6 +12,8 @@ from label_studio_sam2.labelstudio.client import LOOPBACK_NAMES, LabelStudioClie
 from label_studio_sam2.settings import Settings
 
 NAME = "connection"
+TITLE = "SAM 2"
+"""What a project's settings call this service; annotators see it nowhere."""
 CONNECTED = {"CO", "TR", "PR"}
 """Label Studio's states of a backend: connected, training, predicting; the others are DI and ER."""
 
@@ -66,7 +68,7 @@ LOOPBACK = Cause(
 
 def registration(settings: Settings, url: str, project: int) -> dict[str, Any]:
     """What Label Studio is told of this service, and checks by calling it."""
-    body: dict[str, Any] = {"url": url, "project": project, "title": "SAM 2", "is_interactive": True}
+    body: dict[str, Any] = {"url": url, "project": project, "title": TITLE, "is_interactive": True}
     if settings.basic_auth_user:
         body |= {
             "auth_method": "BASIC_AUTH",

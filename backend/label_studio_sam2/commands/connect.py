@@ -21,7 +21,7 @@ def run(settings: Settings, wish: Wish) -> int:
     """Prints what was done and the project's address; the exit code is 1 where a click will not give a mask."""
     console = Console(soft_wrap=True, highlight=False)
     bars = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*bars, console=console, transient=True, disable=not wish.files) as progress:
+    with Progress(*bars, console=console, transient=True, disable=not console.is_terminal) as progress:
 
         @contextmanager
         def opened(path: Path) -> Iterator[IO[bytes]]:
