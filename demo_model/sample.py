@@ -18,7 +18,7 @@ from demo_model.textures import Texture
 
 _FOLDER = CONFIG.parent
 _WIDTH, _HEIGHT = 1280, 960
-_CLIP_SEED, _CLIP_FRAMES, _HIDDEN = 63, 48, (20, 5)
+_CLIP_SEED, _CLIP_FRAMES, _HIDDEN = 65, 48, (20, 5)
 
 
 def _texture(family: str, first: tuple[int, int, int], second: tuple[int, int, int], frequency: float = 3.0) -> Texture:
