@@ -54,7 +54,12 @@ def test_json_min_as_label_studio_makes_it_gives_the_same_masks(tmp_path: Path) 
     masks = two_objects()
     path = write(
         tmp_path / "export.json",
-        task(annotation([track(masks[:, 0]), track(masks[:, 1], "bar", [])]), annotation([ring()], 1)),
+        task(
+            annotation(
+                [track(masks[:, 0]), track(masks[:, 1], "bar", [])], 1, updated_at="2026-11-24T00:00:00Z"
+            ),
+            annotation([ring()], 2),
+        ),
         task(annotation([ring()], 3), number=6, address="s3://bucket/other.mp4?a=b"),
     )
     converter = Converter(CONFIG, str(tmp_path), download_resources=False)

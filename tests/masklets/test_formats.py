@@ -230,3 +230,17 @@ def _dot(frame: int) -> Bitmap:
     bitmap = np.zeros(SIZE, np.bool_)
     bitmap[10 + frame : 14 + frame, 2 * frame : 2 * frame + 5] = True
     return bitmap
+
+
+def test_of_the_editors_frames_that_show_the_same_frame_any_may_have_its_mask(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "videos").mkdir()
+    video = write_clip(tmp_path / "videos" / "match.mp4", frames=4, size=SIZE[::-1])
+    masks = {frame: _dot(frame) for frame in range(4)}
+    region = track(masks, frames=8, rate=50.0, times=Video.open(video).times)
+    for keyframe in region["value"]["sequence"][::2]:
+        del keyframe["rle"]
+    path = write(tmp_path / "export.json", task(annotation([region])))
+    report = convert(path, tmp_path / "out", Format.DAVIS, Sources(tmp_path / "videos"))
+    assert (report.frames, report.masks) == (4, 4)
