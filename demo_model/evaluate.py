@@ -17,7 +17,7 @@ from sam2.sam2_video_predictor import SAM2VideoPredictor
 from demo_model.clip_evaluation import evaluate_clips, evaluate_occlusions, summarise_clips
 from demo_model.image_evaluation import SceneResult, evaluate_scenes, measure_speed, summarise_scenes
 from demo_model.metrics import Estimate
-from demo_model.model import CONFIG, build
+from demo_model.model import CHECKPOINT, build
 from demo_model.report import draw_examples
 from demo_model.shapes import Difficulty
 
@@ -79,7 +79,7 @@ def markdown(figures: dict[Difficulty, dict[str, Estimate]]) -> str:
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m demo_model.evaluate", description=__doc__)
-    parser.add_argument("--checkpoint", type=Path, default=CONFIG.with_name("demo.safetensors"))
+    parser.add_argument("--checkpoint", type=Path, default=CHECKPOINT)
     parser.add_argument("--scenes", type=int, default=100, help="pictures of each difficulty")
     parser.add_argument("--clips", type=int, default=30, help="clips of each difficulty and kind")
     parser.add_argument("--out", type=Path, help="folder for evaluation.json, evaluation.md and examples.jpg")
@@ -90,7 +90,7 @@ def main() -> None:
     speed = measure_speed(model)
     table = markdown(figures)
     print(table)
-    print(f"\nOne CPU thread: encode {speed['encode']} ms, decode {speed['decode']} ms")
+    print(f"\nOne CPU core: encode {speed['encode']} ms, decode {speed['decode']} ms")
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         plain = {name: {key: asdict(value) for key, value in rows.items()} for name, rows in figures.items()}

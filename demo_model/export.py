@@ -11,9 +11,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from demo_model.model import CONFIG
-
-CHECKPOINT = CONFIG.with_name("demo.safetensors")
+from demo_model.model import CHECKPOINT
 
 
 def export(run: Path, data_seed: int, evaluation: Path | None, target: Path = CHECKPOINT) -> None:

@@ -17,8 +17,8 @@ from demo_model.scenes import draw_scene
 from demo_model.shapes import Difficulty
 
 FIRST_SEED = 900_000
-COUNT = 20
-QUALITY = 92
+COUNT = 40
+QUALITY = 85
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     digest = hashlib.sha256()
     for number in range(COUNT):
         difficulty: Difficulty = "hard" if number % 2 else "plain"
-        scene = draw_scene(FIRST_SEED + number, difficulty=difficulty, width=320, height=240)
+        scene = draw_scene(FIRST_SEED + number, difficulty=difficulty, width=256, height=192)
         picture = cv2.imencode(".jpg", scene.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
         labels = cv2.imencode(".png", scene.labels)[1]
         arrays |= {f"picture{number}": picture, f"labels{number}": labels}

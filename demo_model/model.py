@@ -13,6 +13,7 @@ from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
 CONFIG = Path(__file__).parents[1] / "backend" / "label_studio_sam2" / "demo" / "demo.yaml"
+CHECKPOINT = CONFIG.with_name("demo.safetensors")
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import nn
 
 from demo_model.checkpoints import Progress, Run
@@ -17,7 +19,7 @@ from demo_model.clip_training import clip_step
 from demo_model.feed import Source, batches
 from demo_model.image_training import Outcome, image_step
 from demo_model.initialisation import initialise
-from demo_model.model import build, set_image_size
+from demo_model.model import CHECKPOINT, build, set_image_size
 
 _BETAS = (0.9, 0.98)
 _WEIGHT_DECAY = 0.05
@@ -58,6 +60,14 @@ STAGES = (
         Source(size=128, batch=4, frames=8, plain_share=0.6),
         clip_steps=2,
     ),
+    Stage(
+        "all at 256",
+        4000,
+        (3e-4, 3e-5),
+        Source(size=256, batch=8, frames=1, plain_share=0.4),
+        Source(size=256, batch=4, frames=8, plain_share=0.6),
+        clip_steps=1,
+    ),
 )
 
 
@@ -72,6 +82,18 @@ def new_run(device: torch.device, seed: int) -> Run:
     optimiser = torch.optim.AdamW(parameters, lr=0.0, betas=_BETAS, weight_decay=_WEIGHT_DECAY, fused=True)
     average = {name: weight.clone() for name, weight in model.state_dict().items()}
     return Run(model, layout_head, average, optimiser, Progress())
+
+
+def continued_run(device: torch.device, checkpoint: Path) -> Run:
+    """A run that takes a shipped checkpoint's weights through the last stage."""
+    run = new_run(device, seed=0)
+    run.model.load_state_dict(load_file(checkpoint, str(device)))
+    run.average = {name: weight.clone() for name, weight in run.model.state_dict().items()}
+    with safe_open(checkpoint, framework="pt") as file:
+        metadata = file.metadata()
+    steps, pictures = int(metadata["steps"]), int(metadata["pictures"])
+    run.progress = Progress(stage=len(STAGES) - 1, total_steps=steps, pictures=pictures)
+    return run
 
 
 def learning_rate(stage: Stage, progress: Progress) -> float:
@@ -114,14 +136,13 @@ def train_stage(run: Run, stage: Stage, device: torch.device) -> Iterator[dict[s
         yield outcome.figures | {"rate": rate, "gradient": float(norm)}
 
 
-def train(directory: Path, device: torch.device, seed: int, save_every: float) -> None:
+def train(run: Run, directory: Path, device: torch.device, save_every: float) -> None:
     """Train to the end of the last stage, from the directory's last state if there is one."""
     directory.mkdir(parents=True, exist_ok=True)
     state = directory / "run.pt"
-    run = new_run(device, seed)
     if state.exists():
         run.load(state, device)
-    torch.manual_seed(seed + run.progress.total_steps)
+    torch.manual_seed(run.progress.total_steps)
     saved = time.monotonic()
     while run.progress.stage < len(STAGES):
         log = Log(directory / "log.jsonl")
@@ -164,13 +185,16 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m demo_model.train", description=__doc__)
     parser.add_argument("--run", type=Path, required=True, help="directory of the run; an earlier one is continued")
+    parser.add_argument("--resume", action="store_true", help="begin a new run from the shipped checkpoint")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--seed", type=int, default=0, help="of the initial weights and prompts")
     parser.add_argument("--threads", type=int, default=1, help="of torch on the CPU")
     parser.add_argument("--save-every", type=float, default=120, help="seconds")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    train(options.run, torch.device(options.device), options.seed, options.save_every)
+    device = torch.device(options.device)
+    run = continued_run(device, CHECKPOINT) if options.resume else new_run(device, options.seed)
+    train(run, options.run, device, options.save_every)
 
 
 if __name__ == "__main__":

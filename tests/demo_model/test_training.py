@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 
 from demo_model.clip_training import clip_step
 from demo_model.feed import Source
 from demo_model.image_training import image_step
-from demo_model.train import new_run
+from demo_model.model import CHECKPOINT, set_image_size
+from demo_model.train import STAGES, continued_run, new_run
 
 CPU = torch.device("cpu")
 
@@ -21,7 +23,8 @@ def draw(source: Source) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_a_step_on_pictures_reaches_the_encoder() -> None:
     run = new_run(CPU, seed=0)
-    outcome = image_step(run.model, run.layout_head, *draw(Source(size=128, batch=2, frames=1, plain_share=0.5)))
+    set_image_size(run.model, 64)
+    outcome = image_step(run.model, run.layout_head, *draw(Source(size=64, batch=2, frames=1, plain_share=0.5)))
     outcome.loss.backward()
     assert torch.isfinite(outcome.loss)
     gradient = run.model.image_encoder.trunk.patch_embed.proj.weight.grad
@@ -30,7 +33,8 @@ def test_a_step_on_pictures_reaches_the_encoder() -> None:
 
 def test_a_step_on_clips_reaches_the_memory() -> None:
     run = new_run(CPU, seed=0)
-    outcome = clip_step(run.model, *draw(Source(size=128, batch=1, frames=3, plain_share=1.0)))
+    set_image_size(run.model, 64)
+    outcome = clip_step(run.model, *draw(Source(size=64, batch=1, frames=3, plain_share=1.0)))
     outcome.loss.backward()
     assert torch.isfinite(outcome.loss)
     assert run.model.memory_encoder.out_proj.weight.grad.abs().sum() > 0
@@ -46,3 +50,12 @@ def test_a_run_continues_where_it_was(tmp_path: Path) -> None:
     assert other.progress == run.progress
     for name, weight in run.model.state_dict().items():
         assert torch.equal(other.model.state_dict()[name], weight)
+
+
+def test_a_run_can_begin_from_the_shipped_checkpoint() -> None:
+    run = continued_run(CPU, CHECKPOINT)
+    shipped = load_file(CHECKPOINT)
+    assert run.progress.stage == len(STAGES) - 1
+    assert run.progress.total_steps > 0
+    for name, weight in run.model.state_dict().items():
+        assert torch.equal(weight, shipped[name].float())
