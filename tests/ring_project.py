@@ -11,7 +11,7 @@ from label_studio_sam2.types import Bitmap, Pixels
 from demo_model.scenes import background, finish, random_sprite, scene_rng
 from demo_model.shapes import Outline, circle_points
 from demo_model.sprites import Pose, Sprite
-from demo_model.textures import Style
+from demo_model.textures import Style, random_texture
 
 STYLE = Style("held_out", "plain")
 
@@ -26,19 +26,17 @@ class RingPicture:
 
 
 def ring_picture(seed: int, width: int = 320, height: int = 240) -> RingPicture:
-    """A ring, and two other objects that nobody annotates."""
+    """A washer on a bench, and something else that nobody annotates: as in any project, its pictures are of a kind."""
     rng = scene_rng(100_000 + seed, STYLE)
-    base = rng.uniform(0, 255, 3)
-    canvas = background(rng, STYLE, base, width, height)
-    places = rng.permutation([(0.3, 0.3), (1.0, 0.35), (0.55, 0.72)])
-    for place in places[1:]:
-        canvas.paint(
-            random_sprite(rng, STYLE, [base], 1, 0.0), Pose(*place, rng.uniform(0.12, 0.2), rng.uniform(0, 6))
-        )
-    outer = circle_points(60, 1.0, rng.uniform(0.75, 1.0))
-    sprite = random_sprite(rng, STYLE, [base], 2, 0.0)
-    ring = Sprite(Outline((outer, outer * rng.uniform(0.4, 0.6))), sprite.texture, 2)
-    canvas.paint(ring, Pose(*places[0], rng.uniform(0.16, 0.24), rng.uniform(0, 6)))
+    bench = np.array([60.0, 75.0, 95.0]) + rng.uniform(-8, 8, 3)
+    canvas = background(rng, STYLE, bench, width, height)
+    places = rng.permutation([(0.3, 0.35), (1.0, 0.4), (0.65, 0.68)])
+    other = random_sprite(rng, STYLE, [bench], 1, 0.0)
+    canvas.paint(other, Pose(*places[1], rng.uniform(0.1, 0.16), rng.uniform(0, 6)))
+    outer = circle_points(60, 1.0, rng.uniform(0.8, 1.0))
+    steel = random_texture(rng, STYLE, np.array([190.0, 190.0, 180.0]) + rng.uniform(-20, 20, 3), 20)
+    washer = Sprite(Outline((outer, outer * rng.uniform(0.5, 0.68))), steel, 2)
+    canvas.paint(washer, Pose(*places[0], rng.uniform(0.16, 0.26), rng.uniform(0, 6)))
     labels = canvas.labels == 2
     outline, _ = cv2.findContours(labels.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     filled = cv2.drawContours(np.zeros(labels.shape, np.uint8), outline, -1, 1, -1) > 0

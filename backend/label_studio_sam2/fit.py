@@ -236,31 +236,31 @@ def _tuned(project: int, service: Service, job: Job, found: Collected, deadline:
     candidate, lost = _general(segmenter, base, tuned, guard)
     after = measure(segmenter, candidate, held_out, kinds)
     verdict = judge(list(KINDS), [example.group for example in held_out], before, after, lost)
-    return _stored(project, service, found, tuned, candidate, verdict, live)
+    return _stored(project, service, found, tuned, (live, candidate), verdict)
 
 
-def _stored(
+def _stored(  # noqa: PLR0917  what one run came to
     project: int,
     service: Service,
     found: Collected,
     tuned: Tuned,
-    candidate: Model,
+    models: tuple[Model, Model],
     verdict: Verdict,
-    live: Model,
 ) -> dict[str, Any]:
-    """Writes the version and its report, and uses it where the gate let it pass."""
+    """Writes the version and its report, and uses it where the gate let it pass. `models` are what was in use and
+    the new one."""
     segmenter = service.segmenter()
     counts = found.counts() | {"steps": tuned.step, "steps_tried": tuned.steps}
     version = service.tuned.save(
         project,
         segmenter.model,
-        candidate.decoder,
+        models[1].decoder,
         accepted=verdict.accepted,
         reason=verdict.reason,
         counts=counts,
         figures=verdict.figures,
     )
-    shots = list(_shots(segmenter, live, candidate, found.examples["held out"][:SHOTS]))
+    shots = list(_shots(segmenter, models, found.examples["held out"][:SHOTS]))
     title = f"Project {project}, version {version.number}"
     service.tuned.add_report(version, report.page(title, verdict.reason, verdict.figures, counts, shots))
     if verdict.accepted:
@@ -299,16 +299,16 @@ def _generic(side: int) -> tuple[list[Example], list[Example]]:
     for number, scene in enumerate(scenes()):
         picture = Picture(scene.digest, lambda pixels=scene.pixels: pixels)  # type: ignore[misc]
         for mask in scene.masks:
-            example = Example.of(picture, mask, side, scene.digest, generic=True)
+            example = Example.of(picture, mask, side, scene.digest)
             if example is not None:
                 sides[number >= GUARDED].append(example)
     return sides
 
 
 def _shots(
-    segmenter: Segmenter, live: Model, candidate: Model, examples: Sequence[Example]
+    segmenter: Segmenter, models: tuple[Model, Model], examples: Sequence[Example]
 ) -> Iterator[report.Shot]:
-    before, after = (answers(segmenter, model, examples, (one_click,)) for model in (live, candidate))
+    before, after = (answers(segmenter, model, examples, (one_click,)) for model in models)
     for example, (was,), (now,) in zip(examples, before, after, strict=True):
         yield report.Shot(example.picture.load(), example.mask.bitmap(), was, now)
 

@@ -13,6 +13,7 @@ import uvicorn
 
 from label_studio_sam2.app import create_app
 from label_studio_sam2.errors import NotReady
+from label_studio_sam2.service import Service
 from label_studio_sam2.settings import Settings
 
 LOOPBACK = "127.0.0.1"
@@ -21,14 +22,14 @@ PATIENCE_SECONDS = 120
 
 
 @contextmanager
-def running(settings: Settings, *, ready: bool = True) -> Iterator[str]:
+def running(settings: Settings, *, ready: bool = True, service: Service | None = None) -> Iterator[str]:
     """The address of a service with these settings (host and port are chosen here), once it is ready.
 
     Raises NotReady with the service's own reason.
     """
     with socket.create_server((LOOPBACK, 0)) as listener:
         server = uvicorn.Server(
-            uvicorn.Config(create_app(settings), log_config=None, access_log=False, lifespan="on")
+            uvicorn.Config(create_app(settings, service), log_config=None, access_log=False, lifespan="on")
         )
         thread = Thread(target=server.run, args=([listener],), name="service")
         thread.start()

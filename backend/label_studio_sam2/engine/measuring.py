@@ -23,21 +23,17 @@ from label_studio_sam2.types import Bitmap, PackedMask, Picture, Point, Prompt, 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An object on a picture: its true mask on the model's square (side x side), and which task it belongs to.
-    `generic` ones belong to no project."""
+    """An object on a picture: its true mask on the model's square (side x side), and which task it belongs to."""
 
     picture: Picture
     mask: PackedMask
     group: str
-    generic: bool = False
 
     @classmethod
-    def of(
-        cls, picture: Picture, mask: Bitmap, side: int, group: str, *, generic: bool = False
-    ) -> Example | None:
+    def of(cls, picture: Picture, mask: Bitmap, side: int, group: str) -> Example | None:
         """From a mask of the picture's size; None where nothing of it is left at the model's size."""
         square = cv2.resize(mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) >= 0.5
-        return cls(picture, PackedMask.of(square), group, generic) if square.any() else None
+        return cls(picture, PackedMask.of(square), group) if square.any() else None
 
 
 Ask = Callable[[Prompt, NDArray[np.float32] | None], tuple[Bitmap, NDArray[np.float32]]]

@@ -39,6 +39,19 @@ def open_segmenter(settings: Settings, progress: Progress | None = None) -> Segm
     return segmenter
 
 
+class Opened:
+    """A segmenter that is open from the start: for commands, which can wait and want to fail at once."""
+
+    def __init__(self, segmenter: Segmenter) -> None:
+        self._segmenter = segmenter
+
+    def get(self) -> Segmenter:
+        return self._segmenter
+
+    def close(self) -> None:
+        self._segmenter.close()
+
+
 class Opening:
     """A segmenter that is being opened, is open, or could not be opened and why."""
 

@@ -33,7 +33,7 @@ FROZEN = ("conv_s0", "conv_s1", "obj_score_token", "pred_obj_score_head")
 PROMPTS = 6
 """A step's prompts, all on one picture."""
 
-RATE = 3e-4
+RATE = 4e-4
 WARM_UP = 20
 WEIGHT_DECAY = 0.01
 CLIP = 1.0
@@ -43,8 +43,8 @@ AVERAGED = 0.95
 BCE, OTHERS, RANKING = 5.0, 0.2, 0.5
 """Weights beside dice and the IoU error: cross-entropy, the candidates that aren't the best, the choice among them."""
 
-KEPT = 3.0
-"""Weight of answering generic prompts as the base does."""
+ANCHOR = 0.0
+"""How far each step pulls the weights back to where they began (Li et al. 2018, L2-SP)."""
 
 REHEARSED = 0.4
 """The share of steps on generic scenes, so that generality isn't forgotten."""
@@ -101,8 +101,7 @@ def tune(
     while step < most_steps and monotonic() < deadline:
         examples = next(pictures)
         embedding = segmenter.embed(examples[0].picture, Priority.TUNING).embedding
-        learn = session.rehearse if examples[0].generic else session.learn
-        segmenter.lane.run(Priority.TUNING, partial(session.step, learn, examples, embedding), grad=True)
+        segmenter.lane.run(Priority.TUNING, partial(session.step, examples, embedding), grad=True)
         step += 1
         if step % CHECKED_EVERY == 0 or step == most_steps:
             candidate = session.kept()
@@ -126,36 +125,34 @@ def between(base: nn.Module, tuned: nn.Module, share: float) -> nn.Module:
     return mixed
 
 
-Loss = Callable[[Sequence[Example], Embedding], Tensor]
-
-
 class _Session:
     """The decoder in training, its optimizer and its moving average. Used on the lane only, by one run."""
 
     def __init__(self, model: Model, seed: int) -> None:
-        self.base = replace(model, dense_positions=model.dense_positions.clone())
         self.decoder = copy.deepcopy(model.decoder)
-        self.model = replace(self.base, decoder=self.decoder)
+        self.model = replace(model, decoder=self.decoder, dense_positions=model.dense_positions.clone())
         for name, weight in self.decoder.named_parameters():
             weight.requires_grad_(name.partition(".")[0] not in FROZEN)
         self._weights = [weight for weight in self.decoder.parameters() if weight.requires_grad]
+        self._start = [weight.detach().clone() for weight in self._weights]
         self._average = [weight.detach().clone() for weight in self._weights]
         self._optimizer = torch.optim.AdamW(self._weights, lr=RATE, weight_decay=WEIGHT_DECAY, fused=True)
         self._steps = 0
         self._rng = np.random.default_rng(seed)
 
-    def step(self, loss: Loss, examples: Sequence[Example], embedding: Embedding) -> None:
+    def step(self, examples: Sequence[Example], embedding: Embedding) -> None:
         """One step of the optimizer on one picture's examples."""
         chosen = [examples[i] for i in self._rng.permutation(np.resize(np.arange(len(examples)), PROMPTS))]
         self._steps += 1
         for group in self._optimizer.param_groups:
             group["lr"] = RATE * min(1, self._steps / WARM_UP)
         self._optimizer.zero_grad(set_to_none=True)
-        loss(chosen, embedding).backward()  # type: ignore[no-untyped-call]
+        self._loss(chosen, embedding).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._weights, CLIP)
         self._optimizer.step()
         with torch.no_grad():
             keep = min(AVERAGED, self._steps / (self._steps + 1))
+            torch._foreach_lerp_(self._weights, self._start, ANCHOR)
             torch._foreach_lerp_(self._average, self._weights, 1 - keep)
 
     def kept(self) -> nn.Module:
@@ -166,39 +163,7 @@ class _Session:
             weight.data = _half(next(averaged) if weight.requires_grad else weight.data)
         return decoder.eval().requires_grad_(False)
 
-    def rehearse(self, examples: Sequence[Example], embedding: Embedding) -> Tensor:
-        """The loss of answering prompts on a generic scene otherwise than the base does."""
-        masks = [example.mask.bitmap() for example in examples]
-        ambiguous = bool(self._rng.random() < 0.7)
-        everywhere = np.ones_like(masks[0])
-        prompts = [
-            _first(everywhere if ambiguous and place % 3 == 0 else mask, ambiguous, self._rng)
-            for place, mask in enumerate(masks)
-        ]
-        return self._unlike_base(embedding, prompts)
-
-    def _elsewhere(self, examples: Sequence[Example], embedding: Embedding) -> Tensor:
-        """The loss of answering clicks beside the accepted masks otherwise than the base does."""
-        free = ~np.logical_or.reduce([example.mask.bitmap() for example in examples])
-        places = np.flatnonzero(free)
-        if not places.size:
-            return torch.zeros((), device=self.model.device)
-        rows, columns = np.divmod(self._rng.choice(places, PROMPTS // 2), free.shape[1])
-        return self._unlike_base(
-            embedding, [[(x + 0.5, y + 0.5, image.POSITIVE)] for x, y in zip(columns, rows, strict=True)]
-        )
-
-    def _unlike_base(self, embedding: Embedding, prompts: Sequence[Points]) -> Tensor:
-        """How far all masks and rated IoUs are from the base's."""
-        rows = torch.tensor(np.array(prompts), dtype=torch.float32, device=self.model.device)
-        points = rows[..., :2], rows[..., 2].int()
-        with torch.no_grad():
-            wanted, rated = image.decode_all(self.base, embedding, points, None)
-        logits, ious = image.decode_all(self.model, embedding, points, None)
-        return KEPT * (_mask_losses(logits, wanted.sigmoid()).mean() + (ious - rated).abs().mean())
-
-    def learn(self, examples: Sequence[Example], embedding: Embedding) -> Tensor:
-        """The loss of answering prompts on the project's pictures otherwise than the annotators did."""
+    def _loss(self, examples: Sequence[Example], embedding: Embedding) -> Tensor:
         model, side = self.model, self.model.image_size
         masks = [example.mask.bitmap() for example in examples]
         truth = torch.from_numpy(np.stack([_coarse(mask, side // 4) for mask in masks])).to(model.device)
@@ -214,7 +179,7 @@ class _Session:
             ambiguous = False
             logits, ious = self._decode(embedding, prompts, fed.clamp(-image.LOGIT_BOUND, image.LOGIT_BOUND))
             loss = loss + candidates_loss(logits, ious, truth)
-        return loss / (1 + rounds) + self._elsewhere(examples, embedding)
+        return loss / (1 + rounds)
 
     def _decode(
         self, embedding: Embedding, prompts: Sequence[Points], fed: Tensor | None
@@ -260,7 +225,7 @@ def candidates_loss(logits: Tensor, ious: Tensor, truth: Tensor) -> Tensor:
 
 def _mask_losses(logits: Tensor, truth: Tensor) -> Tensor:
     """(N, C): cross-entropy and dice of each candidate."""
-    wanted = (truth[:, None] if truth.ndim == 3 else truth).expand_as(logits)
+    wanted = truth[:, None].expand_as(logits)
     entropy = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean((2, 3))
     shares = logits.sigmoid()
     dice = 1 - (2 * (shares * wanted).sum((2, 3)) + 1) / (shares.sum((2, 3)) + wanted.sum((2, 3)) + 1)
