@@ -9,6 +9,8 @@ import torch
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor, nn
 
+RUN = Path("model_cache") / "demo_model"  # where a run is kept unless told otherwise; git ignores it
+
 
 @dataclass(frozen=True)
 class Progress:

@@ -1,4 +1,4 @@
-"""Write a run's averaged weights as the checkpoint that ships: `python -m demo_model.export --run DIR`."""
+"""Write a run's averaged weights as the checkpoint that ships: `python -m demo_model.export`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from demo_model.checkpoints import RUN
 from demo_model.model import CHECKPOINT
 
 
@@ -47,7 +48,7 @@ def _git(*words: str) -> str:
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m demo_model.export", description=__doc__)
-    parser.add_argument("--run", type=Path, required=True, help="directory of the training run")
+    parser.add_argument("--run", type=Path, default=RUN, help="directory of the training run")
     parser.add_argument("--seed", type=int, default=0, help="the first seed of the run's scenes")
     parser.add_argument("--evaluation", type=Path, help="the JSON that demo_model.evaluate wrote")
     options = parser.parse_args()

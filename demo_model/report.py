@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from demo_model.checkpoints import RUN
 from demo_model.image_evaluation import HEIGHT, WIDTH, SceneResult
 from demo_model.shapes import Difficulty
 from demo_model.textures import Pixels
@@ -100,7 +101,7 @@ def _write(chart: Pixels, text: str, place: tuple[int, int], colour: tuple[int, 
 def main() -> None:
     """The command that draws a run's curves."""
     parser = argparse.ArgumentParser(prog="python -m demo_model.report", description="Draw a training run's curves.")
-    parser.add_argument("--run", type=Path, required=True, help="directory of the training run")
+    parser.add_argument("--run", type=Path, default=RUN, help="directory of the training run")
     parser.add_argument("--out", type=Path, required=True, help="the picture to write")
     options = parser.parse_args()
     draw_curves(options.run / "log.jsonl", options.out)

@@ -1,4 +1,4 @@
-"""Train the demo model: `python -m demo_model.train --run DIR`, on the CPU or a GPU, resumable at any time."""
+"""Train the demo model: `python -m demo_model.train`, on the CPU or a GPU, resumable at any time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
 
-from demo_model.checkpoints import Progress, Run
+from demo_model.checkpoints import RUN, Progress, Run
 from demo_model.clip_training import clip_step
 from demo_model.feed import Source, batches
 from demo_model.image_training import Outcome, image_step
@@ -184,7 +184,7 @@ class Log:
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m demo_model.train", description=__doc__)
-    parser.add_argument("--run", type=Path, required=True, help="directory of the run; an earlier one is continued")
+    parser.add_argument("--run", type=Path, default=RUN, help="directory of the run; an earlier one is continued")
     parser.add_argument("--resume", action="store_true", help="begin a new run from the shipped checkpoint")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--seed", type=int, default=0, help="of the initial weights and prompts")
