@@ -36,12 +36,15 @@ PATIENCE_MS = 120_000
 Place = tuple[float, float]
 
 PICTURE = "img[src^=blob]"
-SHOWN = "img[src^=blob], .lsf-video-segmentation canvas, video"
-LOADED = f"() => document.querySelector('{PICTURE}')?.naturalWidth > 0"
+SHOWN = "img[src^=blob], video"
+VIDEO = "Htx.annotationStore.selected.objects.find(object => object.type === 'video')?.ref?.current"
+LOADED = f"""() => document.querySelector('{PICTURE}')?.naturalWidth > 0
+    || ({VIDEO}?.videoDimensions.width > 0 && {VIDEO}.length > 1)"""
 REPLACED = f"(before) => document.querySelector('{PICTURE}')?.src !== before"
-NATURAL_SIZE = (
-    f"() => {{ const i = document.querySelector('{PICTURE}'); return [i.naturalWidth, i.naturalHeight] }}"
-)
+NATURAL_SIZE = f"""() => {{
+    const picture = document.querySelector('{PICTURE}') ?? {VIDEO}.videoDimensions;
+    return [picture.naturalWidth ?? picture.width, picture.naturalHeight ?? picture.height] }}"""
+VIDEO_SCALE = f"() => {VIDEO}.videoDimensions.ratio * {VIDEO}.zoom"
 SMART_CHOSEN = """() => Htx.annotationStore.selected.objects.some(object =>
     Object.values(object.getToolsManager?.().tools ?? {}).some(tool => tool.selected && tool.dynamic))"""
 SUGGESTED = (
@@ -69,8 +72,7 @@ class Editor:
         self.page.goto(f"{self.label_studio.url}/projects/{project}/data?task={task}")
         self.page.wait_for_function("() => globalThis.Htx?.annotationStore?.selected?.objects?.length > 0")
         self.page.wait_for_selector(SHOWN, state="attached")
-        if self.page.locator(PICTURE).count():
-            self.page.wait_for_function(LOADED)
+        self.page.wait_for_function(LOADED)
         # Label Studio asks the backend for its health before it offers the switch; what is clicked earlier is lost.
         self.page.get_by_test_id("bottombar-auto-annotation-toggle").wait_for(state="attached")
         self.page.evaluate(KEEP_LABEL)
@@ -198,9 +200,16 @@ class Editor:
         return x + place[0] * width / natural_width, y + place[1] * height / natural_height
 
     def _picture_box(self) -> tuple[float, float, float, float]:
-        box = self.page.locator(PICTURE).first.bounding_box()
+        """Left, top, width and height of the picture or video on the page; a video lies in its canvas's middle."""
+        if self.page.locator(PICTURE).count():
+            box = self.page.locator(PICTURE).first.bounding_box()
+            assert box is not None
+            return box["x"], box["y"], box["width"], box["height"]
+        box = self.page.locator(".konvajs-content").first.bounding_box()
         assert box is not None
-        return box["x"], box["y"], box["width"], box["height"]
+        scale = self.page.evaluate(VIDEO_SCALE)
+        width, height = (side * scale for side in self.page.evaluate(NATURAL_SIZE))
+        return box["x"] + (box["width"] - width) / 2, box["y"] + (box["height"] - height) / 2, width, height
 
 
 @contextmanager

@@ -12,22 +12,23 @@ from xml.sax.saxutils import quoteattr
 
 LABELS = ("Object",)
 DEFAULT = "brush"
+FRAME_RATE = 25.0
 COLOURS = ("#1f77ff", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#17becf", "#e377c2", "#bcbd22")
 
 
 class Template(NamedTuple):
-    """A config with `{labels}` where its labels go, and the key under which its tasks hold their media."""
+    """A config with `{labels}` and `{frame_rate}` where they go, and the key under which its tasks hold their media."""
 
     key: str
     config: str
 
-    def with_labels(self, labels: Sequence[str] = LABELS) -> str:
-        """The labeling config with these labels in every control."""
+    def with_labels(self, labels: Sequence[str] = LABELS, frame_rate: float = FRAME_RATE) -> str:
+        """The labeling config with these labels in every control; a video's frames are counted at `frame_rate`."""
         tags = (
             f"<Label value={quoteattr(label)} background={quoteattr(COLOURS[number % len(COLOURS)])}/>"
             for number, label in enumerate(labels)
         )
-        return self.config.replace("{labels}", "".join(tags))
+        return self.config.replace("{labels}", "".join(tags)).replace("{frame_rate}", f"{frame_rate:g}")
 
 
 def _image(output: str, hint: str) -> Template:
@@ -63,7 +64,7 @@ TEMPLATES: Mapping[str, Template] = {
         """<View>
   <Header value="Draw a box around it, select the box, then choose its label: that starts the tracking" size="6"/>
   <Labels name="label" toName="video" allowEmpty="true">{labels}</Labels>
-  <Video name="video" value="$video" framerate="25"/>
+  <Video name="video" value="$video" framerate="{frame_rate}"/>
   <VideoRectangle name="box" toName="video" smart="true"/>
 </View>""",
     ),
