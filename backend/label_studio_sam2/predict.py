@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from time import monotonic
 from typing import Any
 
 from label_studio_sam2 import batch, warming
@@ -45,6 +46,7 @@ def predict(request: PredictRequest, service: Service) -> dict[str, Any]:
 def interactive(request: PredictRequest, task: Task, service: Service) -> Prediction:
     """Masks for what the annotator has drawn on one task."""
     assert request.context is not None
+    came = monotonic()
     segmenter, model = service.segmenter(), service.model(request.project_id)
     config = labeling_config.parse(request.label_config)
     video = next((tag for tag in config.objects.values() if tag.kind == "Video"), None)
@@ -66,6 +68,7 @@ def interactive(request: PredictRequest, task: Task, service: Service) -> Predic
             model=model,
             candidates=config.options(tag.name).candidates,
             supersedes=(task.id, here[0].ids[:1]),
+            since=came,
         )
         with stage("regions"):
             for prompt, masks in zip(here, found, strict=True):

@@ -99,12 +99,13 @@ class Segmenter:
         model: Model | None = None,
         candidates: int = 1,
         supersedes: Hashable | None = None,
+        since: float | None = None,
         priority: Priority = Priority.CLICK_DECODE,
     ) -> list[list[Mask]]:
         """For each prompt its masks, the best first: one, or up to `candidates` for a single ambiguous click.
 
         `model` is a tuned version of this segmenter's model. `supersedes` names whose click this is: a newer one of
-        the same name makes an older waiting one moot, which then raises Superseded.
+        the same name makes an older waiting one moot, which then raises Superseded; `since` is when the click came (of `time.monotonic`).
         """
         chosen = model or self.model
         with stage("decode"):
@@ -112,6 +113,7 @@ class Segmenter:
                 priority,
                 lambda: [self._decode(chosen, embedded, prompt) for prompt in prompts],
                 supersede=supersedes,
+                since=since,
             )
         with stage("upsample"):
             return [_masks(answer, embedded.size, candidates) for answer in decoded]
@@ -206,10 +208,11 @@ class Segmenter:
         work: Callable[[], T],
         *,
         supersede: Hashable | None = None,
+        since: float | None = None,
         key: Hashable | None = None,
     ) -> T:
         context = copy_context()  # so that the stages timed on the lane's thread reach this request
-        return self.lane.run(priority, lambda: context.run(work), supersede=supersede, key=key)
+        return self.lane.run(priority, lambda: context.run(work), supersede=supersede, since=since, key=key)
 
 
 def _extended(prompt: Prompt) -> Prompt | None:
