@@ -118,7 +118,8 @@ class ProjectServer(LabelStudio):
         project = self.projects[number - 1]
         stored = f"upload/{number}/0123abcd-{found[1].decode().replace(' ', '_')}"
         project.uploads.append({"id": len(project.uploads) + 1, "file": stored, "size": len(found[2])})
-        project.tasks.append({"id": len(project.tasks) + 1, "data": {"image": f"/data/{stored}"}})
+        key = "video" if "$video" in project.label_config else "image"
+        project.tasks.append({"id": len(project.tasks) + 1, "data": {key: f"/data/{stored}"}})
         self.files[f"/data/{stored}"] = found[2]
         return 201, {"task_count": 1}
 

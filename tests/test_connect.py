@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from label_studio_sam2 import connect
 from label_studio_sam2.connect import Connected, Wish
+from label_studio_sam2.demo import SAMPLE_CLIP
 from label_studio_sam2.errors import LabelStudioError, RequestError
 from label_studio_sam2.labelstudio import labeling_config
 from label_studio_sam2.labelstudio.templates import TEMPLATES
@@ -76,6 +77,21 @@ def test_only_new_files_are_imported(setup: Setup, pictures: Path) -> None:
     connected = setup.connect(Wish(create="Cars", files=(pictures,)))
     assert connected.done == ("Imported 1 file.",)
     assert len(setup.label_studio.projects[0].uploads) == 4
+
+
+def test_videos_get_the_video_template_at_their_own_frame_rate(setup: Setup) -> None:
+    connected = setup.connect(Wish(create="Clips", files=(SAMPLE_CLIP,)))
+    config = labeling_config.parse(setup.label_studio.projects[0].label_config)
+    assert config.objects["video"].given_frame_rate == 12
+    assert "frame rate" not in {check.name for check in connected.checks}
+
+
+def test_a_frame_rate_that_is_not_the_files_is_a_warning(setup: Setup) -> None:
+    setup.label_studio.projects = [Project("Clips", TEMPLATES["video"].with_labels(frame_rate=25))]
+    connected = setup.connect(Wish(project=1, files=(SAMPLE_CLIP,)))
+    (found,) = [check for check in connected.checks if check.name == "frame rate"]
+    assert found.state == "warning"
+    assert 'Set framerate="12"' in found.remedy
 
 
 def test_a_projects_own_labeling_config_is_kept(setup: Setup) -> None:

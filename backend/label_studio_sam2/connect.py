@@ -12,13 +12,16 @@ from typing import IO
 from label_studio_sam2.checks.check import Check
 from label_studio_sam2.checks.connection import CONNECTED, TITLE, diagnosis, registration
 from label_studio_sam2.doctor import project_checks
+from label_studio_sam2.engine.frames import Video
 from label_studio_sam2.errors import LabelStudioError, LabelStudioRefusal, RequestError
 from label_studio_sam2.labelstudio.client import JSON, LabelStudioClient
-from label_studio_sam2.labelstudio.templates import DEFAULT, LABELS, TEMPLATES
+from label_studio_sam2.labelstudio.templates import DEFAULT, FRAME_RATE, LABELS, TEMPLATES
 from label_studio_sam2.settings import Settings
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 VIDEOS = frozenset({".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v"})
+EMPTY = frozenset({"", "<View></View>", "<View/>"})
+"""The labeling config of a new project, without its white space."""
 PREFIX = 9
 """Characters that Label Studio puts before an uploaded file's name: eight random ones and a hyphen."""
 SUFFIXES = PICTURES | VIDEOS
@@ -61,10 +64,9 @@ def run(settings: Settings, wish: Wish, open_file: Open = lambda path: path.open
     with LabelStudioClient(
         settings.label_studio_url, settings.label_studio_api_key.get_secret_value()
     ) as client:
-        project, made = _project(client, wish)
+        project, done = _project(client, wish)
         number = int(project["id"])
-        done = [made] if made else []
-        done += _configure(client, project, wish)
+        done += _configure(client, project, wish, files)
         done += _register(client, settings, number, wish.backend or f"http://localhost:{settings.port}")
         done += _upload(client, number, files, open_file)
         checks = project_checks(client, settings, client.project(number), client.ml_backends(number), {})
@@ -96,28 +98,26 @@ def _check(wish: Wish) -> None:
         raise RequestError("Say which project: --project with its number, or --create with a title.")
 
 
-def _project(client: LabelStudioClient, wish: Wish) -> tuple[JSON, str]:
+def _project(client: LabelStudioClient, wish: Wish) -> tuple[JSON, list[str]]:
     """The project, and what was done to get it."""
     if wish.project is not None:
-        return client.project(wish.project), ""
+        return client.project(wish.project), []
     existing = next((one for one in client.projects() if one["title"] == wish.create), None)
     if existing is not None:
-        return client.project(int(existing["id"])), ""
-    template = wish.template or DEFAULT
-    body = {"title": wish.create, "label_config": TEMPLATES[template].with_labels(wish.labels)}
-    return client.post(
-        "/api/projects/", body
-    ), f'Made the project "{wish.create}" with the template "{template}".'
+        return client.project(int(existing["id"])), []
+    return client.post("/api/projects/", {"title": wish.create}), [f'Made the project "{wish.create}".']
 
 
-def _configure(client: LabelStudioClient, project: JSON, wish: Wish) -> Iterator[str]:
-    """Sets the template where it is asked for, and where the project has no tag at all; else the config is kept."""
-    empty = re.sub(r"\s", "", project["label_config"] or "") in {"", "<View></View>", "<View/>"}
-    template = wish.template or (DEFAULT if empty else None)
-    if template is None:
+def _configure(client: LabelStudioClient, project: JSON, wish: Wish, files: Sequence[Path]) -> Iterator[str]:
+    """Sets the template that is asked for; without one, a project that has a tag keeps its labeling config."""
+    empty = re.sub(r"\s", "", project.get("label_config") or "") in EMPTY
+    if wish.template is None and not empty:
         return
-    config = TEMPLATES[template].with_labels(wish.labels)
-    if config.split() != str(project["label_config"]).split():
+    video = next((file for file in files if file.suffix.lower() in VIDEOS), None)
+    template = wish.template or ("video" if video and video == files[0] else DEFAULT)
+    rate = Video.open(video).rate if video and template == "video" else FRAME_RATE
+    config = TEMPLATES[template].with_labels(wish.labels, rate)
+    if config.split() != str(project.get("label_config")).split():
         client.patch(f"/api/projects/{project['id']}/", {"label_config": config})
         yield f'Set the labeling config "{template}".'
 

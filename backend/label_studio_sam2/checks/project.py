@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from label_studio_sam2.checks.check import Check, checked
-from label_studio_sam2.errors import LabelConfigError
+from label_studio_sam2.checks.check import Check
+from label_studio_sam2.engine.frames import Video
+from label_studio_sam2.errors import LabelConfigError, ServiceError
 from label_studio_sam2.labelstudio import labeling_config
 from label_studio_sam2.labelstudio.client import LabelStudioClient
-from label_studio_sam2.labelstudio.media import MediaStore
+from label_studio_sam2.labelstudio.controls import ObjectTag
+from label_studio_sam2.labelstudio.frame_map import DEFAULT_RATE, FrameMap
+from label_studio_sam2.labelstudio.media import MediaFile, MediaStore
 
 
 def config(project: dict[str, Any]) -> list[Check]:
@@ -45,11 +49,21 @@ def media(client: LabelStudioClient, store: MediaStore, project: dict[str, Any])
         remedy = f"Import some: `label-studio-sam2 connect --project {number} --import FOLDER`."
         return [Check("media", "warning", sentence, remedy, number)]
 
-    def fetched(tag: labeling_config.ObjectTag) -> str:
-        file = store.fetch(tag.address(task["data"]), task_id=task["id"])
-        return f"{file.url} of task {task['id']} can be fetched."
+    def fetched(tag: ObjectTag) -> MediaFile:
+        return store.fetch(tag.address(task["data"]), task_id=task["id"])
 
-    return [
-        checked("media", lambda tag=tag: fetched(tag), number)  # type: ignore[misc]
-        for tag in parsed.objects.values()
-    ]
+    return [check for tag in parsed.objects.values() for check in _medium(tag, fetched, number)]
+
+
+def _medium(tag: ObjectTag, fetched: Callable[[ObjectTag], MediaFile], project: int) -> Iterator[Check]:
+    try:
+        file = fetched(tag)
+        video = Video.open(file.path) if tag.kind == "Video" else None
+    except ServiceError as error:
+        yield Check.failed("media", error, project)
+        return
+    yield Check("media", "ok", f"{file.url} can be fetched.", project=project)
+    frames = FrameMap(video.times, tag.given_frame_rate or DEFAULT_RATE, 1) if video else None
+    if video and frames and (said := frames.disagreement(video.rate)):
+        sentence, _, remedy = said.partition(". ")
+        yield Check("frame rate", "warning", sentence + ".", remedy, project)

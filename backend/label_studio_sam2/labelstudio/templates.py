@@ -17,9 +17,8 @@ COLOURS = ("#1f77ff", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#17becf", "#e
 
 
 class Template(NamedTuple):
-    """A config with `{labels}` and `{frame_rate}` where they go, and the key under which its tasks hold their media."""
+    """A config with `{labels}` and `{frame_rate}` where they go."""
 
-    key: str
     config: str
 
     def with_labels(self, labels: Sequence[str] = LABELS, frame_rate: float = FRAME_RATE) -> str:
@@ -33,7 +32,6 @@ class Template(NamedTuple):
 
 def _image(output: str, hint: str) -> Template:
     return Template(
-        "image",
         f"""<View>
   <Image name="image" value="$image" zoom="true"/>
   <View style="display: flex; flex-wrap: wrap; gap: 2em">
@@ -60,7 +58,6 @@ TEMPLATES: Mapping[str, Template] = {
     "polygon": _image("PolygonLabels", "Correct its corners"),
     "boxes": _image("RectangleLabels", "Correct its edges"),
     "video": Template(
-        "video",
         """<View>
   <Header value="Draw a box around it, select the box, then choose its label: that starts the tracking" size="6"/>
   <Labels name="label" toName="video" allowEmpty="true">{labels}</Labels>
