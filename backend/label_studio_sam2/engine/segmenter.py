@@ -105,7 +105,7 @@ class Segmenter:
         """For each prompt its masks, the best first: one, or up to `candidates` for a single ambiguous click.
 
         `model` is a tuned version of this segmenter's model. `supersedes` names whose click this is: a newer one of
-        the same name makes an older waiting one moot, which then raises Superseded. `since` is when the click came in (`time.monotonic`).
+        moot, which then raises Superseded. `since` is when the click came in (`time.monotonic`).
         """
         chosen = model or self.model
         with stage("decode"):
