@@ -12,7 +12,9 @@ from tests.masklets.exports import annotation, task, track, two_objects, write
 
 
 def masklets(*arguments: str | Path) -> Result:
-    return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["masklets", *map(str, arguments)])
+    return CliRunner(env={"COLUMNS": "200", "LABEL_STUDIO_URL": ""}).invoke(
+        app, ["masklets", *map(str, arguments)]
+    )
 
 
 def test_masklets_says_what_is_written_whose_frame_numbers_it_has_and_what_is_missing(tmp_path: Path) -> None:
@@ -52,3 +54,10 @@ def test_masklets_names_a_path_that_is_wrong(
     result = masklets(tmp_path / export, tmp_path / out, "--format", "coco", *rest)
     assert isinstance(result.exception, RequestError)
     assert sentence in result.exception.detail
+
+
+def test_an_overlay_without_a_folder_of_videos_asks_label_studio_for_them(tmp_path: Path) -> None:
+    path = write(tmp_path / "export.json", task(annotation([track(two_objects()[:, 0])])))
+    result = masklets(path, tmp_path / "out", "--format", "overlay")
+    assert result.exit_code == 1
+    assert "set LABEL_STUDIO_URL" in " ".join(result.output.split())

@@ -191,6 +191,7 @@ def test_frames_that_lack_an_objects_mask_are_left_out_and_said(
     assert "region ring" in report.examples[lack]
     assert f"frame {lost[0] + 1}" in report.examples[lack]
     assert all(None not in row["segmentations"] for row in whole["annotations"])
+    assert report.masks == 2 * (FRAMES - len(lost))
 
 
 def test_a_hidden_object_has_no_mask_and_its_frames_stay(tmp_path: Path) -> None:
