@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 
 from label_studio_sam2 import __version__
 from label_studio_sam2.errors import ServiceError
@@ -35,10 +36,10 @@ def main() -> None:
         app()
     except ValidationError as error:
         wrong = "; ".join(f"{str(row['loc'][0]).upper()}: {row['msg']}" for row in error.errors())
-        Console(stderr=True).print(f"[red]A setting is wrong[/]: {wrong}.", highlight=False)
+        Console(stderr=True).print(f"[red]A setting is wrong[/]: {escape(wrong)}.", highlight=False)
         raise SystemExit(1) from error
     except ServiceError as error:
-        Console(stderr=True).print(f"[red]{type(error).__name__}[/]: {error.detail}", highlight=False)
+        Console(stderr=True).print(f"[red]{type(error).__name__}[/]: {escape(error.detail)}", highlight=False)
         raise SystemExit(1) from error
 
 

@@ -62,9 +62,9 @@ def client() -> Iterator[httpx.Client]:
     with (
         serving(Site(reply)) as label_studio,
         running(settings(label_studio_url=label_studio.url)) as address,
+        httpx.Client(base_url=address, timeout=60, trust_env=False) as client,
     ):
-        with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
-            yield client
+        yield client
 
 
 def replay(client: httpx.Client, one: dict[str, Any]) -> httpx.Response:
