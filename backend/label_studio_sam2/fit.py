@@ -12,12 +12,10 @@ from hashlib import blake2b
 from time import monotonic
 from typing import Any, Literal
 
-import numpy as np
-
 from label_studio_sam2 import images, report
 from label_studio_sam2.engine.frames import Video
 from label_studio_sam2.engine.lane import Priority
-from label_studio_sam2.engine.measuring import KINDS, Example, answers, measure, one_click, tight_box
+from label_studio_sam2.engine.measuring import KINDS, Example, answers, measure, one_click
 from label_studio_sam2.engine.model import Model
 from label_studio_sam2.engine.segmenter import Segmenter
 from label_studio_sam2.engine.tuning import Tuned, between, tune
@@ -48,8 +46,8 @@ BLOCK, HELD_OUT, CHECKING = 8, 2, 1
 LEAST_HELD_OUT_TASKS = 3
 LEAST_TRAINING_MASKS = 5
 
-WEIGHTS = (1.0, 0.75, 0.5, 0.25)
-"""How much of the tuning is kept: the most that generality allows."""
+HALVINGS = 4
+"""How finely is sought how much of the tuning generality bears: to a sixteenth."""
 
 SHOTS = 6
 Side = Literal["training", "checking", "held out"]
@@ -280,17 +278,25 @@ def _stored(  # noqa: PLR0917  what one run came to
 def _general(
     segmenter: Segmenter, base: Model, tuned: Tuned, guard: Sequence[Example]
 ) -> tuple[Model, float]:
-    """The model with as much of the tuning as generality bears, and what it loses on the guarded scenes."""
-    kinds = (one_click, tight_box)
+    """The model with as much of the tuning as generality bears, and what it loses on the guarded scenes; where it
+    bears nothing, the model with the least."""
+    kinds = tuple(KINDS.values())
     before: IoUs = measure(segmenter, base, guard, kinds)
-    candidate, lost = base, np.inf
-    for weight in WEIGHTS:
-        decoder = tuned.decoder if weight == 1 else between(base.decoder, tuned.decoder, weight)
-        candidate = base.tuned(decoder, "candidate")
-        lost = generality_loss(before, measure(segmenter, candidate, guard, kinds))
-        if lost <= MOST_LOSS:
-            break
-    return candidate, float(lost)
+
+    def tried(weight: float) -> tuple[Model, float]:
+        candidate = base.tuned(between(base.decoder, tuned.decoder, weight), "candidate")
+        return candidate, generality_loss(before, measure(segmenter, candidate, guard, kinds))
+
+    best = tried(1.0)
+    if best[1] <= MOST_LOSS:
+        return best
+    weight, step = 0.5, 0.25
+    for _ in range(HALVINGS):
+        found = tried(weight)
+        passed = found[1] <= MOST_LOSS
+        best = found if passed or best[1] > MOST_LOSS else best
+        weight, step = weight + (step if passed else -step), step / 2
+    return best
 
 
 def _generic(side: int) -> tuple[list[Example], list[Example]]:

@@ -1,6 +1,7 @@
 """Generic scenes with the true masks of their objects: what a tuned model must not forget.
 
-Drawn once by `python -m demo_model.generic_scenes`. The set is fixed, so that versions can be compared.
+Drawn once by `python -m demo_model.generic_scenes`. The set is fixed, so that versions can be compared. No object
+has a hole: whether it belongs to the object is what projects differ in.
 """
 
 from __future__ import annotations
@@ -37,6 +38,6 @@ def scenes() -> Iterator[Scene]:
             labels = cv2.imdecode(stored[f"labels{number}"], cv2.IMREAD_GRAYSCALE)
             assert picture is not None
             assert labels is not None
-            masks = [labels == label for label in range(1, int(labels.max()) + 1)]
+            masks = [labels == label for label in range(1, int(labels.max()) + 1) if (labels == label).any()]
             rgb: Pixels = np.ascontiguousarray(picture[..., ::-1], np.uint8)
             yield Scene(f"scene-{digest}-{number}", rgb, masks)
