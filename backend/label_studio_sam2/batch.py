@@ -7,7 +7,7 @@ stored through its API where LABEL_STUDIO_API_KEY is set, and otherwise kept for
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from functools import partial
 from statistics import fmean
@@ -26,7 +26,7 @@ from label_studio_sam2.labelstudio.controls import LabelingConfig, ObjectTag
 from label_studio_sam2.labelstudio.prompts import Drawn, RegionPrompt
 from label_studio_sam2.labelstudio.protocol import Prediction, PredictRequest, Region, Task
 from label_studio_sam2.pictures import picture, shown
-from label_studio_sam2.project_runs import LEFT, run_over
+from label_studio_sam2.project_runs import FAILED, LEFT, run_over
 from label_studio_sam2.service import Service
 from label_studio_sam2.settings import DEMO
 from label_studio_sam2.types import Mask, Size
@@ -38,6 +38,12 @@ KIND = "masks"
 """Jobs that make masks of many tasks: one at a time, for the device does one thing at a time."""
 
 OPENED_KIND = "opened"
+
+KEPT = "kept"
+LATE = (
+    "Not all tasks were ready within PREDICT_BUDGET seconds. Retrieve predictions again, or set LABEL_STUDIO_API_KEY "
+    "so that late ones are stored by themselves."
+)
 
 MOST_REGIONS = 200
 """More objects than anybody corrects one by one, and than the editor shows smoothly."""
@@ -75,45 +81,54 @@ def answer(request: PredictRequest, service: Service) -> dict[str, Any]:
         return _response(request, {})
     version = service.model(request.project_id).version
     keys = {place: _key(request, request.tasks[place], version) for place in wanted}
-    ready = {place: entry for place, key in keys.items() if (entry := service.kept.take(key)) is not None}
-    places = {id(request.tasks[place]): place for place in wanted if place not in ready}
-    if not places:
-        return _response(request, ready)
+    done = _taken(keys, service)
+    if late := {place: key for place, key in keys.items() if place not in done}:
+        done |= _made(request.tasks, late, asked, service, opened=opened)
+        done |= _taken({place: key for place, key in late.items() if place not in done}, service)
+    return _response(request, done)
+
+
+def _taken(keys: Mapping[int, str], service: Service) -> dict[int, bytes]:
+    """Answers that an earlier request's job has made meanwhile, by the task's place in the request."""
+    found = {place: service.kept.take(key) for place, key in keys.items()}
+    return {place: entry for place, entry in found.items() if entry is not None}
+
+
+def _made(
+    tasks: Sequence[Task], keys: Mapping[int, str], asked: Asked, service: Service, *, opened: bool
+) -> dict[int, bytes]:
+    """What a job makes of the tasks at these places within the budget; it goes on with the others."""
     answers = Answers()
+    places = {id(tasks[place]): place for place in keys}
 
     def deliver(task: Task, prediction: Prediction) -> str:
         place = places[id(task)]
-        entry = _entry(prediction)
+        entry = orjson.dumps(prediction, option=WRITTEN)
         if answers.give(place, entry):
             return "answered"
         if _can_store(task, asked, service):
             return _store(task, prediction, asked, service)
         service.kept.put(keys[place], entry)
-        return "kept"
+        if not opened:
+            service.problems.record(asked.project, "LateAnswer", LATE)
+        return KEPT
 
     def work(job: Job) -> Result:
-        tasks = [request.tasks[place] for place in places.values()]
+        here = [tasks[place] for place in keys]
         return _label(
-            job,
-            tasks,
-            len(tasks),
-            asked=asked,
-            service=service,
-            deliver=deliver,
-            late=lambda: answers.closed,
+            job, here, len(here), asked=asked, service=service, deliver=deliver, late=lambda: answers.closed
         )
 
-    kind, key = (OPENED_KIND, (OPENED_KIND, *keys.values())) if opened else (KIND, object())
-    title = (
-        f"Task {request.tasks[0].id}" if opened else f"{len(places)} tasks of project {request.project_id}"
-    )
-    job = service.jobs.submit(kind, key, work, title=title)
-    job.wait(OPENING_SECONDS if opened else service.settings.predict_budget)
-    done = ready | answers.close()
-    for place in places.values() - done.keys():  # an earlier request's job may have done it meanwhile
-        if (entry := service.kept.take(keys[place])) is not None:
-            done[place] = entry
-    return _response(request, done)
+    if opened:
+        job = service.jobs.submit(
+            OPENED_KIND, (OPENED_KIND, *keys.values()), work, title=f"Task {tasks[0].id}"
+        )
+        job.wait(OPENING_SECONDS)
+    else:
+        title = f"{len(keys)} tasks of project {asked.project}"
+        job = service.jobs.submit(KIND, object(), work, title=title)
+        job.wait(service.settings.predict_budget)
+    return answers.close()
 
 
 def predict_project(project: int, everything: bool, service: Service) -> Job:
@@ -199,7 +214,7 @@ def _label(
         return "without masks" if prediction is None else deliver(task, prediction)
 
     result = run_over(job, tasks, total, one, problems=service.problems, project=asked.project)
-    if not result["reasons"] and not result.get(LEFT):
+    if result.keys().isdisjoint({FAILED, LEFT, KEPT}):
         service.problems.clear(asked.project)
     return result
 
@@ -261,10 +276,6 @@ def _key(request: PredictRequest, task: Task, version: str) -> str:
     """Of all that a task's masks depend on."""
     content = [request.project, request.label_config, request.everything, version, task.model_dump()]
     return hashlib.blake2b(orjson.dumps(content, option=WRITTEN), digest_size=16).hexdigest()
-
-
-def _entry(prediction: Prediction) -> bytes:
-    return orjson.dumps(prediction, option=WRITTEN)
 
 
 def _response(request: PredictRequest, entries: dict[int, bytes]) -> dict[str, Any]:

@@ -252,7 +252,32 @@ def test_without_a_key_what_came_too_late_is_there_when_it_is_asked_for_again() 
     ):
         assert client.post("/predict", json=asked).json()["results"] == [[], []]
         assert finished(client, "masks")["result"]["kept"] == 2
+        assert "LABEL_STUDIO_API_KEY" in client.get("/").json()["problems"][str(PROJECT)]["detail"]
         assert all(results_of(client.post("/predict", json=asked)))
+
+
+def test_a_click_does_not_wait_for_a_batch_and_a_batch_can_be_cancelled(
+    label_studio: ProjectServer, connected: httpx.Client
+) -> None:
+    numbers = label_studio.add(*(data_url(scene(seed).image) for seed in range(230, 260)))
+    asked = batch([label_studio.tasks[number] for number in numbers], EVERYTHING)
+    assert connected.post("/predict", json=asked).json()["results"] == [[]] * 30
+    drawn = scene(201)
+    clicked = body(data_url(drawn.image), [click(*inside(drawn.masks[0]), SIZE)])
+    assert results_of(connected.post("/predict", json=clicked))[0]
+    (job,) = (job for job in connected.get("/jobs").json()["jobs"] if job["kind"] == "masks")
+    assert job["state"] == "running"
+    connected.delete(f"/jobs/{job['id']}")
+    ended = finished(connected, "masks")
+    assert ended["state"] == "cancelled"
+    assert ended["progress"]["done"] < 30
+
+
+def test_opening_a_task_is_answered_with_its_masks_where_they_are_ready_soon(client: httpx.Client) -> None:
+    drawn = scene(214)
+    asked = body(data_url(drawn.image), None, EVERYTHING)
+    (regions,) = results_of(client.post("/predict", json=asked))
+    assert matched(regions, drawn.masks).max() > 0.7
 
 
 def test_opening_a_task_warms_the_next_ones_of_the_project(

@@ -1,0 +1,116 @@
+"""A project is warmed, then every picture is clicked: what the first click on a picture costs, in one run.
+
+    OMP_WAIT_POLICY=PASSIVE python -m benchmarks.warm [--pictures 500] [--model demo|sam2.1_hiera_tiny|PATH]
+
+The service is restarted after warming, so that embeddings come from Redis, and the second click on a picture finds
+them in memory. The cold click is on pictures that nobody warmed. Label Studio is a stand-in on this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+import cv2
+import httpx
+from label_studio_sam2.commands import warm
+from label_studio_sam2.commands.running import running
+from label_studio_sam2.engine.cache import embedding_key
+from label_studio_sam2.engine.model import load
+from label_studio_sam2.engine.redis_store import RedisStore
+from label_studio_sam2.labelstudio.client import LabelStudioClient
+from label_studio_sam2.labelstudio.media import MediaStore
+from label_studio_sam2.service import MEDIA_FOLDER
+from label_studio_sam2.settings import Settings
+from label_studio_sam2.types import Size
+from pydantic import SecretStr
+
+from benchmarks.click import REAL_CONFIGS, post, timed
+from demo_model.scenes import draw_scene
+from tests.engine.networks import CPU, random_checkpoint
+from tests.http.asking import CONFIG, body, click
+from tests.labelstudio.project_server import PROJECT, ProjectServer
+from tests.labelstudio.servers import LEGACY, serving
+from tests.redis_server import running as redis_running
+
+SIZE = Size(480, 640)
+COLD = 10
+COLD_SEEDS = 1_000_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--pictures", type=int, default=500)
+    parser.add_argument("--model", default="demo", help="demo, a real architecture's name, or a path")
+    arguments = parser.parse_args()
+    with TemporaryDirectory() as folder, serving(ProjectServer(CONFIG)) as site, redis_running() as redis:
+        model = arguments.model
+        if model in REAL_CONFIGS:
+            model = str(random_checkpoint(Path(folder), REAL_CONFIGS[model]))
+        seeds = [*range(arguments.pictures), *range(COLD_SEEDS, COLD_SEEDS + COLD)]
+        addresses = [f"/data/upload/{PROJECT}/{Path(folder).name}-{seed}.jpg" for seed in seeds]
+        site.files |= {address: picture(seed) for address, seed in zip(addresses, seeds, strict=True)}
+        warmed, cold = addresses[: arguments.pictures], addresses[arguments.pictures :]
+        site.add(*warmed)
+        settings = Settings().model_copy(
+            update={
+                "model": model,
+                "device": "cpu",
+                "redis_url": redis.url,
+                "label_studio_url": site.url,
+                "label_studio_api_key": SecretStr(LEGACY),
+            }
+        )
+        with running(settings) as address:
+            seconds = timed(lambda: warm.run(settings, PROJECT, address))
+        print(f"{len(warmed)} pictures warmed in {seconds:.1f} s, {seconds / len(warmed) * 1000:.0f} ms each")
+        with running(settings) as address:
+            first, second = clicks(address, warmed)
+            unwarmed, _ = clicks(address, cold)
+        for name, times in (
+            ("first click, warmed", first),
+            ("second click", second),
+            ("first click, cold", unwarmed),
+        ):
+            print(f"  {name:24}{1000 * median(times):8.1f} ms median, {1000 * max(times):8.1f} ms at most")
+        print(f"  {'of which Redis read':24}{1000 * redis_read(settings, warmed):8.1f} ms median")
+
+
+def picture(seed: int) -> bytes:
+    drawn = draw_scene(seed, width=SIZE.width, height=SIZE.height).image
+    return cv2.imencode(".jpg", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))[1].tobytes()
+
+
+def clicks(address: str, pictures: list[str]) -> tuple[list[float], list[float]]:
+    """Seconds of the first and of the second click on each picture."""
+    first: list[float] = []
+    second: list[float] = []
+    with httpx.Client(base_url=address, timeout=300, trust_env=False) as client:
+        for one in pictures:
+            for times, x in ((first, 100.0), (second, 400.0)):
+                times.append(timed(lambda: post(client, body(one, [click(x, 200, SIZE)]))))  # noqa: B023
+    return first, second
+
+
+def redis_read(settings: Settings, pictures: list[str]) -> float:
+    """Median seconds to read a stored embedding."""
+    client = LabelStudioClient(settings.label_studio_url, settings.label_studio_api_key.get_secret_value())
+    media, store = MediaStore(MEDIA_FOLDER, client), RedisStore(settings.redis_url, settings.embedding_ttl)
+    fingerprint = load(settings.model, settings.model_cache, CPU).fingerprint
+    times = []
+    for one in pictures:
+        key = embedding_key(media.fetch(one).digest, fingerprint)
+        started = perf_counter()
+        assert store.get(key) is not None
+        times.append(perf_counter() - started)
+    store.close()
+    return median(times)
+
+
+if __name__ == "__main__":
+    main()
