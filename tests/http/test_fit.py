@@ -24,7 +24,7 @@ from tests.labelstudio.servers import LEGACY, serving
 from tests.ring_project import ring_picture
 
 SHORT = Limits(steps=4)
-ENOUGH = Limits(seconds=120, steps=200)
+ENOUGH = Limits(seconds=120, steps=300)
 ACCEPTED = 40
 ASKED = range(1000, 1010)
 
