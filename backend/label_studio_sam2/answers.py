@@ -3,13 +3,37 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Hashable
 from threading import Lock
+from time import monotonic
 
 ANSWER_BYTES = 256 << 20
 """Of one answer's masks; a task that doesn't fit is handed over like one that isn't ready."""
 
 KEPT_BYTES = 128 << 20
 """Of answers that wait to be asked for again; the oldest go first."""
+
+
+UNDER_WAY_SECONDS = 100.0
+"""How long an answer may be on its way into Label Studio's database: its own patience."""
+
+
+class Deliveries:
+    """Which tasks' masks were handed over just now, so that two requests for one task don't both deliver them.
+
+    Whoever delivers holds `lock`.
+    """
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self._at: dict[Hashable, float] = {}
+
+    def note(self, name: Hashable) -> None:
+        now = monotonic()
+        self._at = {one: at for one, at in self._at.items() if now - at < UNDER_WAY_SECONDS} | {name: now}
+
+    def recent(self, name: Hashable) -> bool:
+        return monotonic() - self._at.get(name, -UNDER_WAY_SECONDS) < UNDER_WAY_SECONDS
 
 
 class Kept:

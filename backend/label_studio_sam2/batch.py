@@ -104,7 +104,7 @@ def _made(
     def deliver(task: Task, prediction: Prediction) -> str:
         place = places[id(task)]
         entry = orjson.dumps(prediction, option=WRITTEN)
-        if answers.give(place, entry):
+        if _given(answers, place, entry, task=task, asked=asked, service=service):
             return "answered"
         if _can_store(task, asked, service):
             return _store(task, prediction, asked, service)
@@ -261,15 +261,30 @@ def _stored(task: Task, asked: Asked, service: Service) -> bool:
     return project_tasks.predicted(service.label_studio, asked.project, task.id, version)
 
 
+def _given(answers: Answers, place: int, entry: bytes, *, task: Task, asked: Asked, service: Service) -> bool:
+    """Whether the request takes a task's masks; it doesn't where a late job stored them a moment ago."""
+    with service.deliveries.lock:
+        just_stored = service.deliveries.recent(("stored", asked.project, task.id))
+        if just_stored and _can_store(task, asked, service) and _stored(task, asked, service):
+            return False
+        given = answers.give(place, entry)
+        if given:
+            service.deliveries.note(("given", asked.project, task.id))
+        return given
+
+
 def _store(task: Task, prediction: Prediction, asked: Asked, service: Service) -> str:
-    """Stores a prediction unless the task has one of this version by now."""
-    if _stored(task, asked, service):
-        return "there already"
-    assert isinstance(task.id, int)
-    service.label_studio.create_prediction(
-        task.id, prediction.result, model_version=prediction.model_version, score=prediction.score
-    )
-    return "stored"
+    """Stores a prediction unless the task has one of this version by now, or gets one by an answer under way."""
+    with service.deliveries.lock:
+        just_given = service.deliveries.recent(("given", asked.project, task.id))
+        if just_given or _stored(task, asked, service):
+            return "there already"
+        assert isinstance(task.id, int)
+        service.label_studio.create_prediction(
+            task.id, prediction.result, model_version=prediction.model_version, score=prediction.score
+        )
+        service.deliveries.note(("stored", asked.project, task.id))
+        return "stored"
 
 
 def _key(request: PredictRequest, task: Task, version: str) -> str:

@@ -9,7 +9,7 @@ from tempfile import gettempdir
 from typing import Any
 
 from label_studio_sam2 import __version__
-from label_studio_sam2.answers import Kept
+from label_studio_sam2.answers import Deliveries, Kept
 from label_studio_sam2.engine.model import Model
 from label_studio_sam2.engine.opening import Opened, Opening, open_segmenter
 from label_studio_sam2.engine.segmenter import Segmenter
@@ -45,6 +45,7 @@ class Service:
         self.fitted: dict[int, int] = {}
         self.runs = Runs(self.jobs)
         self.kept = Kept()
+        self.deliveries = Deliveries()
         self.label_studio = LabelStudioClient(
             settings.label_studio_url, settings.label_studio_api_key.get_secret_value()
         )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -242,6 +243,24 @@ def test_what_is_not_ready_in_time_goes_on_and_is_stored_once_through_the_api(
     stored = label_studio.predictions(numbers[-1])[0]
     assert stored["model_version"] == demo_model().version
     assert matched(stored["result"], drawn[-1].masks).max() > 0.7
+
+
+def test_a_task_that_is_opened_and_retrieved_at_once_gets_its_masks_from_one_of_them(
+    label_studio: ProjectServer, connected: httpx.Client
+) -> None:
+    big = draw_scene(215, width=4 * SIZE.width, height=4 * SIZE.height)  # searched in crops: not ready soon
+    (number,) = label_studio.add(data_url(big.image))
+    one = label_studio.tasks[number]
+    asked = [
+        batch([one], EVERYTHING),
+        batch([one], EVERYTHING, params={"context": None, "everything": True}),
+        batch([one, task(99, "file:///no")], EVERYTHING),
+    ]
+    with ThreadPoolExecutor() as threads:
+        answers = list(threads.map(lambda content: connected.post("/predict", json=content).json(), asked))
+    eventually(lambda: all(job["finished"] for job in connected.get("/jobs").json()["jobs"]), 60)
+    answered = sum(bool(answer["results"][0]) for answer in answers)
+    assert answered + len(label_studio.predictions(number)) == 1
 
 
 def test_without_a_key_what_came_too_late_is_there_when_it_is_asked_for_again() -> None:
