@@ -19,7 +19,9 @@ from demo_model.shapes import Difficulty
 WIDTH, HEIGHT = 320, 240
 FRAMES = 24
 HIDDEN = (8, 4)  # first frame and number of frames of the full occlusion
-_LEAST_AREA = 0.002  # of the frame: what shows less counts neither as present nor, unless nothing shows, as absent
+_LEAST_AREA = (
+    0.002  # of the frame: what shows less counts neither as present nor, unless nothing shows, as absent
+)
 
 
 @dataclass(frozen=True)
@@ -33,20 +35,28 @@ class Masklet:
 
 def evaluate_clips(model: SAM2VideoPredictor, difficulty: Difficulty, count: int) -> list[list[Masklet]]:
     """Follow every object that the first frame shows, in each of the first `count` held-out clips."""
-    return [_follow(model, Clip(seed, difficulty=difficulty, width=WIDTH, height=HEIGHT)) for seed in range(count)]
+    return [
+        _follow(model, Clip(seed, difficulty=difficulty, width=WIDTH, height=HEIGHT)) for seed in range(count)
+    ]
 
 
 def evaluate_occlusions(model: SAM2VideoPredictor, difficulty: Difficulty, count: int) -> list[Masklet]:
     """Follow an object through a full occlusion, in `count` held-out clips."""
     clips = (Clip(s, difficulty=difficulty, width=WIDTH, height=HEIGHT, hide=HIDDEN) for s in range(count))
-    return [_follow(model, clip, only_first=True)[0] for clip in clips if clip.frame(0).masks[0].mean() >= _LEAST_AREA]
+    return [
+        _follow(model, clip, only_first=True)[0]
+        for clip in clips
+        if clip.frame(0).masks[0].mean() >= _LEAST_AREA
+    ]
 
 
 def summarise_clips(clips: list[list[Masklet]], occlusions: list[Masklet]) -> dict[str, Estimate]:
     """The video rows of the table."""
     back = sum(HIDDEN) - 1  # of the later frames: the first in which the object shows again
     return {
-        "masklet": Estimate.of([float(np.mean([m.ious for m in masklets])) for masklets in clips if masklets]),
+        "masklet": Estimate.of(
+            [float(np.mean([m.ious for m in masklets])) for masklets in clips if masklets]
+        ),
         "after_occlusion": Estimate.of([float(np.mean(masklet.ious[back:])) for masklet in occlusions]),
         "absence": _presence_accuracy(clips),
     }

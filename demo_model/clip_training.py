@@ -93,7 +93,9 @@ class Track:
         full = F.interpolate(mask, scale_factor=4.0, mode="bilinear", align_corners=False)
         self._remember(index, full, decoded.tokens[rows, chosen], present.float(), from_points=True)
 
-    def _remember(self, index: int, mask: Tensor, token: Tensor, present: Tensor, *, from_points: bool) -> None:
+    def _remember(
+        self, index: int, mask: Tensor, token: Tensor, present: Tensor, *, from_points: bool
+    ) -> None:
         """Encode a full-size mask, (N, 1, H, W) logits, and a pointer into memory."""
         coarse, _, _ = self._frame(index)
         pointer = self.model.obj_ptr_proj(token)

@@ -205,7 +205,9 @@ def _random_path(
     x, y = (_random_swing(rng, extent, radius) for extent in aspect)
     sides = rng.permutation([-1.4 * radius, aspect[0] + 1.4 * radius])
     exits = (float(sides[0]), float(sides[int(rng.integers(2))])) if leaves else None
-    breathing = Swing(radius, rng.uniform(0, 0.2) * radius, rng.uniform(0.03, 0.12), rng.uniform(0, 2 * np.pi))
+    breathing = Swing(
+        radius, rng.uniform(0, 0.2) * radius, rng.uniform(0.03, 0.12), rng.uniform(0, 2 * np.pi)
+    )
     return Path(x, y, breathing, rng.uniform(0, 2 * np.pi), rng.uniform(-0.08, 0.08), absence, exits)
 
 

@@ -94,7 +94,9 @@ def main() -> None:
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         plain = {name: {key: asdict(value) for key, value in rows.items()} for name, rows in figures.items()}
-        (options.out / "evaluation.json").write_text(json.dumps(plain | {"milliseconds": speed}, indent=2) + "\n")
+        (options.out / "evaluation.json").write_text(
+            json.dumps(plain | {"milliseconds": speed}, indent=2) + "\n"
+        )
         (options.out / "evaluation.md").write_text(table + "\n")
         draw_examples(options.out / "examples.jpg", pictures)
 

@@ -51,5 +51,3 @@ def balanced_accuracy(said: list[bool], true: list[bool]) -> float:
     """Mean of the shares judged right among the present and among the absent."""
     verdicts, truth = np.array(said), np.array(true)
     return float((verdicts[truth].mean() + (~verdicts[~truth]).mean()) / 2)
-
-

@@ -47,7 +47,9 @@ def normalised(images: Tensor) -> Tensor:
 class Features:
     """What the encoder makes of N pictures of H x W, as the mask decoder takes it."""
 
-    pyramid: tuple[Tensor, Tensor, Tensor]  # before the decoder's convolutions, (N, 96, H/s, W/s), s = 4, 8, 16
+    pyramid: tuple[
+        Tensor, Tensor, Tensor
+    ]  # before the decoder's convolutions, (N, 96, H/s, W/s), s = 4, 8, 16
     positions: tuple[Tensor, Tensor, Tensor]  # sine position encodings of the same shapes
     fine: tuple[Tensor, Tensor]  # (N, 12, H/4, W/4) and (N, 24, H/8, W/8)
 

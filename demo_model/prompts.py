@@ -37,7 +37,8 @@ class Points:
     def and_then(self, other: Points) -> Points:
         """These points followed by others."""
         return Points(
-            torch.cat([self.coordinates, other.coordinates], dim=1), torch.cat([self.labels, other.labels], dim=1)
+            torch.cat([self.coordinates, other.coordinates], dim=1),
+            torch.cat([self.labels, other.labels], dim=1),
         )
 
 
@@ -126,7 +127,9 @@ def _pick(coarse: Tensor, masks: Tensor, wanted: Tensor) -> Tensor:
     count, width = len(coarse), coarse.shape[2]
     depth = F.avg_pool2d(F.avg_pool2d(coarse[:, None], 5, 1, 2), 5, 1, 2)[:, 0]
     central = torch.rand(count, 1, 1, device=coarse.device) < 0.5
-    weights = torch.where(central, coarse * (depth / depth.amax((1, 2), keepdim=True).clamp(min=1e-6)) ** 8, coarse**2)
+    weights = torch.where(
+        central, coarse * (depth / depth.amax((1, 2), keepdim=True).clamp(min=1e-6)) ** 8, coarse**2
+    )
     cell = torch.multinomial(weights.flatten(1) + 1e-9 * coarse.flatten(1) + 1e-20, 1)
     jitter = torch.rand(count, _TRIES, 2, device=coarse.device) * 4
     corner = torch.stack([cell % width, cell // width], dim=2) * 4

@@ -100,7 +100,9 @@ def _write(chart: Pixels, text: str, place: tuple[int, int], colour: tuple[int, 
 
 def main() -> None:
     """The command that draws a run's curves."""
-    parser = argparse.ArgumentParser(prog="python -m demo_model.report", description="Draw a training run's curves.")
+    parser = argparse.ArgumentParser(
+        prog="python -m demo_model.report", description="Draw a training run's curves."
+    )
     parser.add_argument("--run", type=Path, default=RUN, help="directory of the training run")
     parser.add_argument("--out", type=Path, required=True, help="the picture to write")
     options = parser.parse_args()

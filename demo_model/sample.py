@@ -21,7 +21,9 @@ _WIDTH, _HEIGHT = 1280, 960
 _CLIP_SEED, _CLIP_FRAMES, _HIDDEN = 65, 48, (20, 5)
 
 
-def _texture(family: str, first: tuple[int, int, int], second: tuple[int, int, int], frequency: float = 3.0) -> Texture:
+def _texture(
+    family: str, first: tuple[int, int, int], second: tuple[int, int, int], frequency: float = 3.0
+) -> Texture:
     colours = (np.array(first, np.float64), np.array(second, np.float64))
     return Texture(family, colours, frequency, angle=0.6, phase=1.0, seed=0)
 
@@ -106,7 +108,9 @@ def main() -> None:
     frames = [clip.frame(index) for index in range(_CLIP_FRAMES)]
     write_movie(_FOLDER / "sample.mp4", (frame.image for frame in frames))
     masks = np.stack([frame.masks for frame in frames])
-    np.savez_compressed(_FOLDER / "sample_clip_masks.npz", bits=np.packbits(masks), shape=np.array(masks.shape))
+    np.savez_compressed(
+        _FOLDER / "sample_clip_masks.npz", bits=np.packbits(masks), shape=np.array(masks.shape)
+    )
 
 
 if __name__ == "__main__":

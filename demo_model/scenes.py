@@ -70,7 +70,12 @@ def separate(labels: Pixels, objects: int) -> Masks:
 
 
 def draw_scene(
-    seed: int, *, difficulty: Difficulty = "plain", split: Split = "held_out", width: int = 256, height: int = 256
+    seed: int,
+    *,
+    difficulty: Difficulty = "plain",
+    split: Split = "held_out",
+    width: int = 256,
+    height: int = 256,
 ) -> Scene:
     """Draw the picture of a seed at any size."""
     style = Style(split, difficulty)
@@ -93,9 +98,7 @@ def scene_rng(seed: int, style: Style) -> np.random.Generator:
     return np.random.default_rng((_SPLIT_SALT[style.split], _DIFFICULTY_SALT[style.difficulty], seed))
 
 
-def background(
-    rng: np.random.Generator, style: Style, base: Colour, width: int, height: int
-) -> Canvas:
+def background(rng: np.random.Generator, style: Style, base: Colour, width: int, height: int) -> Canvas:
     """A canvas with nothing on it but a surface around the colour `base`."""
     contrast = rng.uniform(*LOOKS[style.difficulty].background_contrast)
     side = max(width, height)
@@ -166,5 +169,3 @@ def _renumber(labels: Pixels) -> Pixels:
     kept = [label for label in range(1, len(areas)) if areas[label] >= _LEAST_AREA * labels.size]
     numbers[kept] = np.arange(1, len(kept) + 1)
     return numbers[labels]
-
-

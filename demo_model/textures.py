@@ -66,9 +66,7 @@ class Texture:
         return np.clip(blended, 0, 255).astype(np.uint8)
 
 
-def random_texture(
-    rng: np.random.Generator, style: Style, colour: Colour, contrast: float
-) -> Texture:
+def random_texture(rng: np.random.Generator, style: Style, colour: Colour, contrast: float) -> Texture:
     """A surface around `colour` whose second colour lies about `contrast` (0 to 255 a channel) away from it."""
     families = FAMILIES[style.split, style.difficulty]
     other = np.clip(colour + rng.uniform(-contrast, contrast, 3), 0, 255)
@@ -110,12 +108,16 @@ def _stripes(texture: Texture, at: Place) -> Grid:
 
 
 def _checks(texture: Texture, at: Place) -> Grid:
-    waves = np.sin(np.pi * texture.frequency * at.along + texture.phase) * np.sin(np.pi * texture.frequency * at.across)
+    waves = np.sin(np.pi * texture.frequency * at.along + texture.phase) * np.sin(
+        np.pi * texture.frequency * at.across
+    )
     return _soft_step(2 * waves)
 
 
 def _dots(texture: Texture, at: Place) -> Grid:
-    waves = np.cos(np.pi * texture.frequency * at.along) + np.cos(np.pi * texture.frequency * at.across + texture.phase)
+    waves = np.cos(np.pi * texture.frequency * at.along) + np.cos(
+        np.pi * texture.frequency * at.across + texture.phase
+    )
     return _soft_step(waves - 0.8)
 
 
@@ -149,7 +151,9 @@ def _hatching(texture: Texture, at: Place) -> Grid:
 
 def _rings(texture: Texture, at: Place) -> Grid:
     off = np.float32(0.5 * np.sin(texture.phase))
-    return _soft_step(np.sin(np.float32(1.5 * np.pi * texture.frequency) * np.hypot(at.along - off, at.across)))
+    return _soft_step(
+        np.sin(np.float32(1.5 * np.pi * texture.frequency) * np.hypot(at.along - off, at.across))
+    )
 
 
 def _soft_step(wave: Grid) -> Grid:

@@ -184,7 +184,9 @@ class Log:
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m demo_model.train", description=__doc__)
-    parser.add_argument("--run", type=Path, default=RUN, help="directory of the run; an earlier one is continued")
+    parser.add_argument(
+        "--run", type=Path, default=RUN, help="directory of the run; an earlier one is continued"
+    )
     parser.add_argument("--resume", action="store_true", help="begin a new run from the shipped checkpoint")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--seed", type=int, default=0, help="of the initial weights and prompts")

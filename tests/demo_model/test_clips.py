@@ -38,7 +38,9 @@ def test_objects_move() -> None:
 @pytest.mark.parametrize("difficulty", ["plain", "hard"])
 def test_objects_are_out_of_sight_in_some_frames(difficulty: Difficulty) -> None:
     clips = [Clip(seed, difficulty=difficulty, split="training", width=96, height=72) for seed in range(24)]
-    seen = [shown for clip in clips for i in range(0, 64, 4) for shown in clip.frame(i).masks.any(axis=(1, 2))]
+    seen = [
+        shown for clip in clips for i in range(0, 64, 4) for shown in clip.frame(i).masks.any(axis=(1, 2))
+    ]
     assert 0.1 < 1 - np.mean(seen) < 0.3
 
 

@@ -24,7 +24,9 @@ def draw(source: Source) -> tuple[torch.Tensor, torch.Tensor]:
 def test_a_step_on_pictures_reaches_the_encoder() -> None:
     run = new_run(CPU, seed=0)
     set_image_size(run.model, 64)
-    outcome = image_step(run.model, run.layout_head, *draw(Source(size=64, batch=2, frames=1, plain_share=0.5)))
+    outcome = image_step(
+        run.model, run.layout_head, *draw(Source(size=64, batch=2, frames=1, plain_share=0.5))
+    )
     outcome.loss.backward()
     assert torch.isfinite(outcome.loss)
     gradient = run.model.image_encoder.trunk.patch_embed.proj.weight.grad

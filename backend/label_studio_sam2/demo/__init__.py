@@ -53,6 +53,8 @@ def sample_prompts() -> list[SamplePrompt]:
     """Prompts for the sample picture."""
     rows = json.loads((_FOLDER / "sample_prompts.json").read_text())
     return [
-        SamplePrompt(row["name"], row["object"] - 1, tuple(row["click"]), tuple(row["outside"]), tuple(row["box"]))
+        SamplePrompt(
+            row["name"], row["object"] - 1, tuple(row["click"]), tuple(row["outside"]), tuple(row["box"])
+        )
         for row in rows
     ]
