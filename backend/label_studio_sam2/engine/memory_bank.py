@@ -83,6 +83,14 @@ class MemoryBank:
     def add(self, frame: int, output: Output) -> None:
         self.tracked[frame] = output
 
+    def at(self, frame: int) -> Output:
+        """The output on the frame that was tracked last."""
+        return self.prompted[frame] if frame in self.prompted else self.tracked[frame]
+
+    def frames(self, nearest: Iterable[int]) -> object:
+        """Equal for two objects whose pasts are of the same frames, so that one batch can hold both."""
+        return tuple(nearest), frozenset(self.prompted), frozenset(self.tracked)
+
     def look_back(self, nearest: Iterable[int], shared: Shared) -> dict[str, Any]:
         """The past as `SAM2Base.track_step` reads it, of the prompted frames only the `nearest`, in their order."""
         chosen = {frame: _entry(self.prompted[frame], shared) for frame in nearest}
@@ -121,6 +129,26 @@ def nearest_prompted(frame: int, prompts: Mapping[int, Prompt], limit: int) -> l
     """The prompted frames that tracking `frame` is conditioned on."""
     chosen, _ = select_closest_cond_frames(frame, dict.fromkeys(prompts), limit)
     return list(chosen)
+
+
+def together(pasts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Pasts of the same frames as the past of a batch."""
+    if len(pasts) == 1:
+        return pasts[0]
+    return {
+        kind: {frame: _batch([past[kind][frame] for past in pasts]) for frame in frames}
+        for kind, frames in pasts[0].items()
+    }
+
+
+def _batch(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    memories = [entry["maskmem_features"] for entry in entries]
+    positions = entries[0]["maskmem_pos_enc"]
+    return {
+        "maskmem_features": None if memories[0] is None else torch.cat(memories),
+        "maskmem_pos_enc": positions and [each.expand(len(entries), -1, -1, -1) for each in positions],
+        "obj_ptr": torch.cat([entry["obj_ptr"] for entry in entries]),
+    }
 
 
 def _entry(output: Output, shared: Shared) -> dict[str, Any]:

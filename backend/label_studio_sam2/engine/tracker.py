@@ -21,6 +21,7 @@ from label_studio_sam2.engine.memory_bank import (
     Shared,
     TrackState,
     nearest_prompted,
+    together,
 )
 from label_studio_sam2.types import Bitmap, FrameMask, Pixels, Prompt
 
@@ -31,6 +32,11 @@ Features = tuple[Tensor, ...]
 
 Run = Callable[[Callable[[], T]], T]
 Encode = Callable[[int, Callable[[], Features]], Features]
+
+CELLS_AT_ONCE = {"cpu": 64**2}
+MANY_CELLS = 16 * 64**2
+"""Cells of the embedding, of all objects, in one step. On a CPU a batch only pays while it is small, and a click has to
+wait for the whole of it: one object at 1024 px, sixteen at 256."""
 
 LOGIT_BOUND = 32.0
 """Earlier logits are clamped before they are fed back (sam2.sam2_video_predictor)."""
@@ -51,10 +57,10 @@ class _View(NamedTuple):
     positions: list[Tensor]
     sizes: list[tuple[int, int]]
 
-    def step_inputs(self) -> dict[str, Any]:
+    def step_inputs(self, objects: int = 1) -> dict[str, Any]:
         return {
-            "current_vision_feats": self.features,
-            "current_vision_pos_embeds": self.positions,
+            "current_vision_feats": [level.expand(-1, objects, -1) for level in self.features],
+            "current_vision_pos_embeds": [level.expand(-1, objects, -1) for level in self.positions],
             "feat_sizes": self.sizes,
         }
 
@@ -91,20 +97,18 @@ class Tracker:
             self._correct(banks[name], target)
         for frame, square in prepared(self.video, span, self.network.image_size):
             due = {name: target for name, target in targets.items() if frame in target.span}
-            view: _View | None = None
-            outputs = {}
+            nearest = {
+                name: nearest_prompted(frame, target.prompts, self.reach.conditioning)
+                for name, target in due.items()
+            }
             for name, target in due.items():
-                bank = banks[name]
-                nearest = nearest_prompted(frame, target.prompts, self.reach.conditioning)
-                self._condition(bank, target, nearest)
-                if frame in target.prompts:
-                    outputs[name] = bank.prompted[frame]
-                else:
-                    view = view or self._view(frame, square)
-                    outputs[name] = self._step(view, frame, bank, nearest, target.span.step)
-                    bank.add(frame, outputs[name])
-                bank.forget(frame, nearest, self.reach, target.span.step)
-            yield tuple(self._mask(frame, name, output) for name, output in outputs.items())
+                self._condition(banks[name], target, nearest[name])
+            followed = {name: banks[name] for name, target in due.items() if frame not in target.prompts}
+            if followed:
+                self._step_all(self._view(frame, square), frame, followed, nearest, span.step)
+            for name in due:
+                banks[name].forget(frame, nearest[name], self.reach, span.step)
+            yield tuple(self._mask(frame, name, banks[name].at(frame)) for name in due)
 
     @cached_property
     def reach(self) -> Reach:
@@ -162,20 +166,43 @@ class Tracker:
         _, flat, flat_positions, sizes = self.network._prepare_backbone_features(backbone)
         return _View(flat, flat_positions, sizes)
 
-    def _step(self, view: _View, frame: int, bank: MemoryBank, nearest: list[int], step: int) -> Output:
-        def work() -> Output:
+    def _step_all(
+        self,
+        view: _View,
+        frame: int,
+        banks: Mapping[str, MemoryBank],
+        nearest: Mapping[str, list[int]],
+        step: int,
+    ) -> None:
+        """One step for each object; those with memories of the same frames take it together, some at a time."""
+        alike: dict[object, list[str]] = {}
+        for name, bank in banks.items():
+            alike.setdefault(bank.frames(nearest[name]), []).append(name)
+        cells = self.network.sam_image_embedding_size**2
+        at_once = max(1, CELLS_AT_ONCE.get(self.device.type, MANY_CELLS) // cells)
+        for names in alike.values():
+            for begin in range(0, len(names), at_once):
+                group = [banks[name] for name in names[begin : begin + at_once]]
+                outputs = self._step(view, frame, group, nearest[names[0]], step)
+                for bank, output in zip(group, outputs, strict=True):
+                    bank.add(frame, output)
+
+    def _step(
+        self, view: _View, frame: int, banks: list[MemoryBank], nearest: list[int], step: int
+    ) -> list[Output]:
+        def work() -> list[Output]:
             out = self.network.track_step(
                 frame_idx=frame,
                 is_init_cond_frame=False,
-                **view.step_inputs(),
+                **view.step_inputs(len(banks)),
                 point_inputs=None,
                 mask_inputs=None,
-                output_dict=bank.look_back(nearest, self._shared()),
+                output_dict=together([bank.look_back(nearest, self._shared()) for bank in banks]),
                 num_frames=len(self.video),
                 track_in_reverse=step < 0,
                 run_mem_encoder=True,
             )
-            return self._output(out, out["maskmem_features"], out["maskmem_pos_enc"])
+            return self._outputs(out, out["maskmem_features"], out["maskmem_pos_enc"])
 
         return self._on_device(work)
 
@@ -211,17 +238,17 @@ class Tracker:
                 object_score_logits=out["object_score_logits"],
                 is_mask_from_pts=True,
             )
-            return self._output(out, memory, positions)
+            return self._outputs(out, memory, positions)[0]
 
         return self._on_device(work)
 
-    def _output(self, out: Mapping[str, Any], memory: Tensor, positions: list[Tensor]) -> Output:
+    def _outputs(self, out: Mapping[str, Any], memory: Tensor, positions: list[Tensor]) -> list[Output]:
+        """The objects of a batch, one by one."""
         if self.state.positions is None:
             self.state.positions = [position[:1].clone() for position in positions]
         # Upstream keeps memories in bfloat16, and the published checkpoints were evaluated so.
-        return Output(
-            memory.to(torch.bfloat16), out["obj_ptr"], out["pred_masks"], out["object_score_logits"]
-        )
+        kept = (memory.to(torch.bfloat16), out["obj_ptr"], out["pred_masks"], out["object_score_logits"])
+        return [Output(*each) for each in zip(*(tensor.split(1) for tensor in kept), strict=True)]
 
     def _inputs(self, prompt: Prompt) -> tuple[dict[str, Tensor] | None, Tensor | None, Tensor | None]:
         """Points in the network's pixels with a box as two of them, a mask as the truth, a mask as earlier logits."""
