@@ -50,10 +50,10 @@ SMART_CHOSEN = """() => Htx.annotationStore.selected.objects.some(object =>
 SUGGESTED = (
     "(id) => [...Htx.annotationStore.selected.suggestions.values()].some(region => region.cleanId === id)"
 )
+SUGGESTED_LABELS = "() => [...Htx.annotationStore.selected.suggestions.values()].map(region => region.labels)"
 SETTLED = "() => Htx.annotationStore.selected.suggestions.size === 0"
 REGIONS = """() => Htx.annotationStore.selected.regions.map(region => ({
     id: region.cleanId, type: region.type, labels: region.labels }))"""
-SERIALIZED = "() => JSON.parse(JSON.stringify(Htx.annotationStore.selected.serializeAnnotation()))"
 KEEP_LABEL = "() => Htx.settings.continuousLabeling || Htx.settings.toggleContinuousLabeling()"
 """The setting "Keep label selected after creating a region"."""
 
@@ -148,9 +148,9 @@ class Editor:
     def regions(self) -> list[dict[str, Any]]:
         return list(self.page.evaluate(REGIONS))
 
-    def serialized(self) -> list[dict[str, Any]]:
-        """The annotation as the editor would save it now."""
-        return list(self.page.evaluate(SERIALIZED))
+    def suggested_labels(self) -> list[list[str]]:
+        """The labels of each suggestion, which give it its colour."""
+        return list(self.page.evaluate(SUGGESTED_LABELS))
 
     def picture(self) -> NDArray[np.uint8]:
         """What an annotator sees of the image and what is drawn on it, once it has come to rest: (H, W, 3) RGB."""

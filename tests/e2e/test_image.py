@@ -168,6 +168,7 @@ def test_separate_label_and_tool_tags_give_a_labelled_mask(open_task: OpenTask) 
 
     opened.editor.click(subject.inside)
 
+    assert opened.editor.suggested_labels() == [["Other"]]
     opened.editor.accept()
     opened.editor.submit()
     (region,) = opened.saved()
