@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import cv2
 import httpx
@@ -17,6 +18,7 @@ from label_studio_sam2.types import Size
 
 from demo_model.scenes import draw_scene
 from tests.eventually import eventually
+from tests.http import test_video as video
 from tests.http.asking import body, click, mask_of, regions_of
 
 SIZE = Size(120, 160)
@@ -96,6 +98,21 @@ def test_a_running_answer_is_finished_when_the_service_is_told_to_stop() -> None
             regions = regions_of(answer.result())
         assert mask_of(regions[0]).shape == SIZE
         assert process.wait(timeout=60) in (0, -signal.SIGTERM)  # uvicorn raises it again when it is done
+
+
+def test_a_service_that_was_killed_while_it_tracked_tracks_the_rest_when_it_is_back(tmp_path: Path) -> None:
+    with serving(PREDICT_BUDGET="0.3", TMPDIR=str(tmp_path)) as (address, process):
+        with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
+            (first,) = video.ask(client, video.region("a", video.keyframe(1, 0)))
+        process.kill()
+        process.wait()
+    with (
+        serving(TMPDIR=str(tmp_path)) as (address, _),
+        httpx.Client(base_url=address, timeout=60, trust_env=False) as client,
+    ):
+        (second,) = video.ask(client, first)
+    assert second["meta"]["tracked"] == [1, video.COUNT]
+    assert video.mean_iou(second, 0) > 0.75
 
 
 @pytest.mark.parametrize("setting", ["PORT=many", "MEMORY_CACHE_MB=-1", "DEVICE=tpu"])

@@ -16,11 +16,12 @@ from label_studio_sam2.commands.running import running
 from label_studio_sam2.geometry import iou
 from label_studio_sam2.labelstudio import coco_rle
 from label_studio_sam2.types import Bitmap, Size
+from pydantic import SecretStr
 
 from tests.eventually import eventually
 from tests.http.asking import Region, body, regions_of
 from tests.http.conftest import settings
-from tests.labelstudio.servers import Exchange, Site, serving
+from tests.labelstudio.servers import LEGACY, Exchange, Site, serving
 
 TRAFFIC = Path(__file__).parents[1] / "traffic"
 
@@ -292,3 +293,29 @@ def test_a_recorded_video_request_is_answered_in_its_own_shape(name: str) -> Non
         assert {frame["frame"] for frame in other["value"]["sequence"]} <= {
             f["frame"] for f in one["value"]["sequence"]
         }
+
+
+def test_what_is_finished_after_the_answer_is_stored_as_a_prediction_on_the_task() -> None:
+    stored: list[dict[str, Any]] = []
+
+    def reply(exchange: Exchange) -> None:
+        if exchange.seen.method == "POST":
+            stored.append(json.loads(exchange.seen.body))
+            exchange.json(201, {"id": 1})
+        else:
+            exchange.reply(200, demo.SAMPLE_CLIP.read_bytes(), {"Content-Type": "video/mp4"})
+
+    with serving(Site(reply)) as label_studio:
+        given = {"label_studio_url": label_studio.url, "label_studio_api_key": SecretStr(LEGACY)}
+        with (
+            running(settings(predict_budget=0.05, **given)) as address,
+            httpx.Client(base_url=address, timeout=60, trust_env=False) as client,
+        ):
+            asked = body("", [region("p", keyframe(visible_frame(0), 0))], CONFIG)
+            asked["tasks"] = [{"id": 77, "data": {"video": "/data/upload/1/clip.mp4"}}]
+            client.post("/predict", json=asked)
+            eventually(lambda: bool(stored), seconds=60)
+            version = client.get("/ready").json()["model_version"]
+    (prediction,) = stored
+    assert (prediction["task"], prediction["model_version"]) == (77, version)
+    assert mean_iou(prediction["result"][0], 0) > 0.75
