@@ -65,14 +65,13 @@ def serve(
     model: Annotated[str | None, typer.Option(help="demo, a checkpoint's name, or a path (MODEL).")] = None,
 ) -> None:
     """Run the backend until it is told to stop."""
+    given = {"host": host, "port": port, "model": model}
+    settings = Settings().model_copy(
+        update={name: value for name, value in given.items() if value is not None}
+    )
     from label_studio_sam2.commands import serve as command
 
-    given = {
-        name: value
-        for name, value in {"host": host, "port": port, "model": model}.items()
-        if value is not None
-    }
-    command.run(Settings().model_copy(update=given))
+    command.run(settings)
 
 
 @app.command()

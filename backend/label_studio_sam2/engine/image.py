@@ -26,8 +26,8 @@ STD = (0.229, 0.224, 0.225)
 LOGIT_BOUND = 32.0
 """Low-resolution logits are clamped to this before they are fed back (sam2.SAM2ImagePredictor._predict)."""
 
-DOUBTFUL = 2e-5
-"""More than the rounding error of a bilinear sum of logits within the bound."""
+DOUBTFUL = 2e-4
+"""Of the largest logit: more than float32 positions on a map of 256 can move a bilinear sum."""
 
 MASK_PROMPT_SCALE = 20.0
 MASK_PROMPT_BIAS = -10.0
@@ -137,7 +137,8 @@ def upsample(logits: NDArray[np.float32], size: Size) -> Bitmap:
     """
     full = cv2.resize(logits, (size.width, size.height), interpolation=cv2.INTER_LINEAR)
     mask: Bitmap = full > 0
-    doubtful = cv2.findNonZero(cv2.inRange(full, -DOUBTFUL, DOUBTFUL))
+    bound = DOUBTFUL * float(np.abs(logits).max())
+    doubtful = cv2.findNonZero(cv2.inRange(full, -bound, bound))
     if doubtful is not None:
         columns, rows = doubtful[:, 0, 0], doubtful[:, 0, 1]
         mask[rows, columns] = _bilinear_at(logits, rows, columns, size) > 0
@@ -187,9 +188,7 @@ def _decode(
 ) -> tuple[Tensor, Tensor, Tensor]:
     given = _decoder_inputs(model, embedding, points, dense)
     prompts = given["sparse_prompt_embeddings"].shape[0]
-    logits, scores, _, presence = model.decoder(
-        **given, multimask_output=multimask, repeat_image=prompts > 1
-    )
+    logits, scores, _, presence = model.decoder(**given, multimask_output=multimask, repeat_image=prompts > 1)
     return logits.float(), scores.float(), presence.float()
 
 
