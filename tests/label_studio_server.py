@@ -26,6 +26,7 @@ class Project:
     backends: list[dict[str, Any]] = field(default_factory=list)
     tasks: list[dict[str, Any]] = field(default_factory=list)
     uploads: list[dict[str, Any]] = field(default_factory=list)
+    webhooks: list[dict[str, Any]] = field(default_factory=list)
 
 
 class ProjectServer(LabelStudio):
@@ -89,7 +90,8 @@ class ProjectServer(LabelStudio):
             return refusal
         backends = self.projects[backend["project"] - 1].backends
         backends.append(backend | {"id": len(backends) + 1, "state": "CO"})
-        return 201, backends[-1]
+        made = self._make_webhook(backend["project"], backend["url"].rstrip("/") + "/webhook")
+        return made if made[0] == 403 else (201, backends[-1])
 
     def change_backend(self, _query: dict[str, str], body: bytes, number: int) -> tuple[int, Any]:
         changed = json.loads(body)
@@ -99,8 +101,11 @@ class ProjectServer(LabelStudio):
         return 200, changed
 
     def list_webhooks(self, query: dict[str, str], _body: bytes) -> tuple[int, Any]:
-        backends = self.projects[int(query["project"]) - 1].backends
-        return 200, [{"id": one["id"], "url": one["url"].rstrip("/") + "/webhook"} for one in backends]
+        return 200, self.projects[int(query["project"]) - 1].webhooks
+
+    def add_webhook(self, _query: dict[str, str], body: bytes) -> tuple[int, Any]:
+        asked = json.loads(body)
+        return self._make_webhook(asked["project"], asked["url"])
 
     def change_webhook(self, _query: dict[str, str], _body: bytes, _number: int) -> tuple[int, Any]:
         return (403, BLOCKED) if self.blocks_webhooks else (200, {})
@@ -122,6 +127,13 @@ class ProjectServer(LabelStudio):
         project.tasks.append({"id": len(project.tasks) + 1, "data": {key: f"/data/{stored}"}})
         self.files[f"/data/{stored}"] = found[2]
         return 201, {"task_count": 1}
+
+    def _make_webhook(self, project: int, url: str) -> tuple[int, Any]:
+        if self.blocks_webhooks:
+            return 403, BLOCKED
+        webhooks = self.projects[project - 1].webhooks
+        webhooks.append({"id": len(webhooks) + 1, "url": url})
+        return 201, webhooks[-1]
 
     def _shown(self, number: int) -> dict[str, Any]:
         project = self.projects[number - 1]
@@ -161,6 +173,7 @@ ROUTES = (
     ("POST", "/api/ml/", ProjectServer.make_backend),
     ("PATCH", r"/api/ml/(\d+)", ProjectServer.change_backend),
     ("GET", "/api/webhooks/", ProjectServer.list_webhooks),
+    ("POST", "/api/webhooks/", ProjectServer.add_webhook),
     ("PATCH", r"/api/webhooks/(\d+)/", ProjectServer.change_webhook),
     ("GET", "/api/tasks/", ProjectServer.list_tasks),
     ("GET", r"/api/projects/(\d+)/file-uploads", ProjectServer.list_uploads),

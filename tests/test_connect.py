@@ -129,7 +129,8 @@ def test_a_service_that_has_moved_is_updated_and_not_connected_a_second_time(set
         connected = setup.connect(Wish(create="Cars"), port=moved.port)
         (backend,) = setup.label_studio.projects[0].backends
         assert backend["url"] == moved.localhost
-        assert connected.done == (f"Updated {moved.localhost} as its interactive ML backend.",)
+        assert connected.done[0] == f"Updated {moved.localhost} as its interactive ML backend."
+        assert "webhook" in connected.done[1]
 
 
 def test_the_services_basic_auth_is_handed_to_label_studio(setup: Setup) -> None:
@@ -147,6 +148,21 @@ def test_a_private_network_that_label_studio_blocks_ends_it_with_both_switches(s
     setup.label_studio.blocks_backends = True
     with pytest.raises(LabelStudioError, match=r"ML_BLOCK_LOCAL_IP=false and SSRF_PROTECTION_ENABLED=false"):
         setup.connect(Wish(create="Cars"))
+
+
+def test_a_label_studio_that_blocks_webhooks_only_keeps_the_backend_and_gets_the_webhook_later(
+    setup: Setup,
+) -> None:
+    setup.label_studio.blocks_webhooks = True
+    connected = setup.connect(Wish(create="Cars"))
+    assert {check.state for check in connected.checks if check.name in {"connection", "webhooks"}} == {
+        "ok",
+        "warning",
+    }
+    setup.label_studio.blocks_webhooks = False
+    connected = setup.connect(Wish(create="Cars"))
+    assert connected.done == ("Made the webhook that tells of saved annotations.",)
+    assert {check.state for check in connected.checks if check.name == "webhooks"} == {"ok"}
 
 
 def test_an_address_that_label_studio_cannot_reach_ends_it_with_what_to_give_instead(setup: Setup) -> None:

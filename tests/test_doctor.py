@@ -48,7 +48,8 @@ def setup(tmp_path: Path) -> Iterator[Setup]:
     with serving(ProjectServer()) as label_studio, serving(RunningService()) as service:
         backend = {"id": 1, "url": service.localhost, "is_interactive": True, "state": "CO"}
         task = {"id": 1, "data": {"image": "/data/upload/1/0123abcd-car.png"}}
-        label_studio.projects = [Project("Cars", BRUSH, [backend], [task])]
+        hook = {"id": 1, "url": service.localhost + "/webhook"}
+        label_studio.projects = [Project("Cars", BRUSH, [backend], [task], webhooks=[hook])]
         label_studio.files["/data/upload/1/0123abcd-car.png"] = b"pixels"
         yield Setup(label_studio, service, tmp_path)
 
@@ -145,6 +146,13 @@ def test_webhooks_that_label_studio_drops_are_a_warning(setup: Setup) -> None:
     assert not bad(checks)
     assert only(checks, "webhooks").state == "warning"
     assert "SSRF_PROTECTION_ENABLED=false" in only(checks, "webhooks").remedy
+
+
+def test_a_missing_webhook_is_a_warning(setup: Setup) -> None:
+    setup.project.webhooks.clear()
+    found = only(setup.check(), "webhooks")
+    assert found.state == "warning"
+    assert "connect --project 1" in found.remedy
 
 
 def test_a_config_without_an_output_tag_is_a_problem_of_its_project(setup: Setup) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from label_studio_sam2.checks.check import Check
-from label_studio_sam2.checks.connection import CONNECTED, TITLE, diagnosis, registration
+from label_studio_sam2.checks.connection import CONNECTED, TITLE, diagnosis, registration, webhook
 from label_studio_sam2.doctor import project_checks
 from label_studio_sam2.engine.frames import Video
 from label_studio_sam2.errors import LabelStudioError, LabelStudioRefusal, RequestError
@@ -67,7 +67,9 @@ def run(settings: Settings, wish: Wish, open_file: Open = lambda path: path.open
         project, done = _project(client, wish)
         number = int(project["id"])
         done += _configure(client, project, wish, files)
-        done += _register(client, settings, number, wish.backend or f"http://localhost:{settings.port}")
+        url = wish.backend or f"http://localhost:{settings.port}"
+        done += _register(client, settings, number, url)
+        done += _hook(client, number, url)
         done += _upload(client, number, files, open_file)
         checks = project_checks(client, settings, client.project(number), client.ml_backends(number), {})
         return Connected(f"{client.url}/projects/{number}/data", tuple(done), tuple(checks))
@@ -140,9 +142,21 @@ def _register(client: LabelStudioClient, settings: Settings, project: int, url: 
         else:
             client.patch(f"/api/ml/{known['id']}", body)
     except LabelStudioRefusal as refusal:
-        found = diagnosis(refusal, url)
-        raise LabelStudioError(f"{found.sentence} {found.remedy}") from refusal
+        # With SSRF_PROTECTION_ENABLED it answers 403 for the webhook, and keeps the backend nevertheless.
+        if not any(_is_current(one, url) for one in client.ml_backends(project)):
+            found = diagnosis(refusal, url)
+            raise LabelStudioError(f"{found.sentence} {found.remedy}") from refusal
     yield f"{'Connected' if known is None else 'Updated'} {url} as its interactive ML backend."
+
+
+def _hook(client: LabelStudioClient, project: int, url: str) -> Iterator[str]:
+    """The webhook that Label Studio makes with a backend, where it was refused then, or deleted since."""
+    if webhook(client, project, url) is not None:
+        return
+    body = {"url": url.rstrip("/") + "/webhook", "project": project, "send_for_all_actions": True}
+    with suppress(LabelStudioRefusal):  # the checks say why
+        client.post("/api/webhooks/", body)
+        yield "Made the webhook that tells of saved annotations."
 
 
 def _is_current(backend: JSON, url: str) -> bool:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from label_studio_sam2.checks.check import Check
 from label_studio_sam2.errors import LabelStudioError, LabelStudioRefusal
-from label_studio_sam2.labelstudio.client import LOOPBACK_NAMES, LabelStudioClient
+from label_studio_sam2.labelstudio.client import JSON, LOOPBACK_NAMES, LabelStudioClient
 from label_studio_sam2.settings import Settings
 
 NAME = "connection"
@@ -17,6 +17,7 @@ TITLE = "SAM 2"
 CONNECTED = {"CO", "TR", "PR"}
 """Label Studio's states of a backend: connected, training, predicting; the others are DI and ER."""
 
+SSRF_SWITCH = "SSRF_PROTECTION_ENABLED=false"
 SWITCHES = "Start Label Studio with ML_BLOCK_LOCAL_IP=false and SSRF_PROTECTION_ENABLED=false."
 
 
@@ -31,7 +32,7 @@ class Cause(NamedTuple):
 CAUSES = (
     Cause(
         "reserved network address",
-        "Label Studio refuses {url}, because it is on a private network (ML_BLOCK_LOCAL_IP).",
+        "Label Studio refuses {url}, because it is on a private network.",
         SWITCHES,
     ),
     Cause(
@@ -112,19 +113,28 @@ def interactive(backends: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def webhooks(client: LabelStudioClient, project: int, backends: list[dict[str, Any]]) -> list[Check]:
     """Whether Label Studio tells this service of annotations: saving the webhook as it is shows a refusal."""
-    urls = tuple(str(backend["url"]).rstrip("/") for backend in interactive(backends)[:1])
-    hooks = client.get("/api/webhooks/", {"project": project})
-    ours = next((hook for hook in hooks if str(hook["url"]).startswith(urls)), None)
-    if ours is None:
+    if not interactive(backends):
         return []
+    url = str(interactive(backends)[0]["url"])
+    ours = webhook(client, project, url)
+    if ours is None:
+        sentence = "No webhook tells this service of saved annotations, which tuning needs."
+        remedy = f"Start Label Studio with {SSRF_SWITCH}, then run `label-studio-sam2 connect --project {project}`."
+        return [Check("webhooks", "warning", sentence, remedy, project)]
     try:
         client.patch(f"/api/webhooks/{ours['id']}/", {"url": ours["url"]})
     except LabelStudioRefusal as refusal:
         if CAUSES[0].said not in refusal.said:
             return []
-        sentence = "Label Studio drops its messages about saved annotations (SSRF_PROTECTION_ENABLED)."
-        return [Check("webhooks", "warning", sentence, SWITCHES, project)]
+        sentence = "Label Studio drops its messages about saved annotations: they go to a private network."
+        return [Check("webhooks", "warning", sentence, f"Start Label Studio with {SSRF_SWITCH}.", project)]
     return [Check("webhooks", "ok", "Label Studio may tell this service of annotations.", project=project)]
+
+
+def webhook(client: LabelStudioClient, project: int, url: str) -> JSON:
+    """A project's webhook to the service at this address, or None."""
+    hooks = client.get("/api/webhooks/", {"project": project})
+    return next((hook for hook in hooks if str(hook["url"]).startswith(url.rstrip("/") + "/")), None)
 
 
 def diagnosis(refusal: LabelStudioError, url: str, project: int | None = None) -> Check:
