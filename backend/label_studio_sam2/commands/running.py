@@ -27,7 +27,9 @@ def running(settings: Settings, *, ready: bool = True, service: Service | None =
 
     Raises NotReady with the service's own reason.
     """
-    with socket.create_server((LOOPBACK, 0)) as listener:
+    # With its protocol named, asyncio sends small answers at once (TCP_NODELAY) instead of 40 ms later.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind((LOOPBACK, 0))
         server = uvicorn.Server(
             uvicorn.Config(create_app(settings, service), log_config=None, access_log=False, lifespan="on")
         )
