@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CLI := $(BIN)/label-studio-sam2
 MODEL ?= demo
 
-.PHONY: install system demo serve test lint ci e2e check-image demo-model clean
+.PHONY: install system demo serve test test-all lint ci e2e check-image demo-model clean
 
 install: $(STAMP)
 
@@ -38,13 +38,16 @@ system:
 test: install system
 	$(BIN)/pytest
 
+test-all: test
+	$(BIN)/pytest -m slow
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-ci: lint test
+ci: lint test-all
 
 check-image:
 	deploy/check-image

@@ -86,6 +86,7 @@ def answers(url: str) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_a_running_answer_is_finished_when_the_service_is_told_to_stop() -> None:
     with slow_picture() as picture, serving(MEDIA_ALLOWED_HOSTS="127.0.0.1") as (address, process):
         asked = body(f"http://127.0.0.1:{picture.server_port}/a.png", [click(80, 60, SIZE)])
@@ -100,6 +101,7 @@ def test_a_running_answer_is_finished_when_the_service_is_told_to_stop() -> None
         assert process.wait(timeout=60) in (0, -signal.SIGTERM)  # uvicorn raises it again when it is done
 
 
+@pytest.mark.slow
 def test_a_service_that_was_killed_while_it_tracked_tracks_the_rest_when_it_is_back(tmp_path: Path) -> None:
     with serving(PREDICT_BUDGET="0.3", TMPDIR=str(tmp_path)) as (address, process):
         with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:

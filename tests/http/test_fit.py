@@ -74,6 +74,7 @@ def clicked(client: httpx.Client, project: str = "1.1") -> tuple[float, str]:
     return float(np.mean(ious)), version
 
 
+@pytest.mark.slow
 def test_forty_accepted_masks_teach_one_click_what_the_project_calls_an_object(
     site: FitServer, tmp_path: Path
 ) -> None:

@@ -61,6 +61,7 @@ def test_a_negative_click_takes_away_what_it_is_on(client: httpx.Client) -> None
     assert not after or not np.array_equal(mask_of(after[0]), mask_of(before))
 
 
+@pytest.mark.slow
 def test_a_thousand_interleaved_clicks_each_give_what_they_give_alone(client: httpx.Client) -> None:
     """Several pictures, several threads, prompts that extend one another: bit for bit. Each is a task of its own, for
     a newer click of the same annotator may take an older one's place."""
