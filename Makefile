@@ -17,6 +17,7 @@ $(STAMP): pyproject.toml $(wildcard requirements/*.txt)
 	$(PIP) install -q -r requirements/build.txt
 	$(PIP) install -q -r requirements/torch.txt
 	SAM2_BUILD_CUDA=0 $(PIP) install -q --no-build-isolation -r requirements/runtime.txt -r requirements/dev.txt
+	$(PIP) install -q --no-deps -r requirements/label-studio-ml.txt
 	$(PIP) install -q --no-build-isolation --no-deps -e .
 	touch $@
 
@@ -48,6 +49,17 @@ lint: install
 	$(BIN)/lint-imports --no-logo
 
 ci: lint test-all
+
+# The real Label Studio, in an environment of its own.
+LABEL_STUDIO := .venv-label-studio
+
+$(LABEL_STUDIO)/.installed: requirements/label-studio.txt
+	$(PYTHON) -m venv $(LABEL_STUDIO)
+	$(LABEL_STUDIO)/bin/python -m pip --disable-pip-version-check install -q -r $<
+	touch $@
+
+e2e: install system $(LABEL_STUDIO)/.installed
+	$(BIN)/pytest tests/e2e
 
 check-image:
 	deploy/check-image

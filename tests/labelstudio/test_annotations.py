@@ -76,7 +76,12 @@ def test_boxes_points_and_choices_are_no_masks(value: Any) -> None:
 def test_skipped_annotations_predictions_and_drafts_are_left_out() -> None:
     skipped = task(brush(), was_cancelled=True)
     assert (accepted(skipped, USUAL), submitted(skipped)) == ([], 0)
-    predicted = {"id": 1, "annotations": [], "predictions": [{"result": [brush()]}], "drafts": [{"result": [brush()]}]}
+    predicted = {
+        "id": 1,
+        "annotations": [],
+        "predictions": [{"result": [brush()]}],
+        "drafts": [{"result": [brush()]}],
+    }
     assert (accepted(predicted, USUAL), submitted(predicted)) == ([], 0)
     assert submitted(task(brush())) == 1
 
