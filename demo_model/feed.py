@@ -59,7 +59,8 @@ def draw_training_clip(source: Source, seed: int) -> tuple[Pixels, Pixels]:
     start, stride = int(rng.integers(_CLIP_STARTS)), int(rng.integers(1, 4))
     hide = None
     if rng.random() < _HIDDEN_SHARE:
-        hide = start + stride * int(rng.integers(2, 4)), stride * int(rng.integers(1, 4))
+        # For as long as half the clip, which can be more frames than the model remembers besides the first.
+        hide = start + stride * int(rng.integers(2, 4)), stride * int(rng.integers(1, source.frames // 2 + 1))
     clip = Clip(seed, difficulty=difficulty, split="training", width=width, height=height, hide=hide)
     while (clip.frame(start).labels > 0).mean() < _LEAST_AREA:
         start += 3
@@ -69,11 +70,14 @@ def draw_training_clip(source: Source, seed: int) -> tuple[Pixels, Pixels]:
     return np.stack(images), np.stack(labels)
 
 
-def batches(source: Source, first_seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless batches as `Source.draw` gives them, drawn one ahead in a process that ends with the iterator."""
+def batches(source: Source, first_seed: int, every: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless batches as `Source.draw` gives them, drawn one ahead in a process that ends with the iterator.
+
+    `every` is how far the seeds of two batches lie apart: the pictures of a step, of all trainers together.
+    """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_send_forever, args=(sender, source, first_seed), daemon=True)
+    process = context.Process(target=_send_forever, args=(sender, source, first_seed, every), daemon=True)
     process.start()
     sender.close()
     shape = (source.batch, source.frames, source.size, source.size)
@@ -106,9 +110,9 @@ def _receive(receiver: Connection, shape: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(pixels)
 
 
-def _send_forever(sender: Connection, source: Source, first_seed: int) -> None:
+def _send_forever(sender: Connection, source: Source, first_seed: int, every: int) -> None:
     cv2.setNumThreads(1)
-    for seed in range(first_seed, 1 << 62, source.batch):
+    for seed in range(first_seed, 1 << 62, every):
         try:
             for pixels in source.draw(seed):
                 sender.send_bytes(pixels.data.cast("B"))

@@ -18,7 +18,7 @@ _FEEDBACK_SHARE = 0.7  # of the corrections that also see the logits of the mask
 _CORRECTION_ROUNDS = (0, 1, 1, 2)  # one of these is drawn for every group
 _CORRECTION_WEIGHT = 0.5
 _LAYOUT_WEIGHT = 0.5
-_PROMPTS = {"click": 3, "pair": 2, "box": 2, "mask": 1}  # for each picture
+_PROMPTS = {"click": 3, "pair": 1, "box": 3, "mask": 1}  # for each picture
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
+import torch.multiprocessing
 from torch import nn
 
 from demo_model.checkpoints import RUN, Progress, Run
@@ -20,6 +21,7 @@ from demo_model.feed import Source, batches
 from demo_model.image_training import Outcome, image_step
 from demo_model.initialisation import initialise
 from demo_model.model import CHECKPOINT, build, set_image_size
+from demo_model.team import Team
 
 _BETAS = (0.9, 0.98)
 _WEIGHT_DECAY = 0.05
@@ -62,10 +64,10 @@ STAGES = (
     ),
     Stage(
         "all at 256",
-        4000,
-        (3e-4, 3e-5),
-        Source(size=256, batch=8, frames=1, plain_share=0.4),
-        Source(size=256, batch=4, frames=8, plain_share=0.6),
+        2000,
+        (3e-4, 2e-5),
+        Source(size=256, batch=8, frames=1, plain_share=0.3),
+        Source(size=256, batch=3, frames=10, plain_share=0.5),
         clip_steps=1,
     ),
 )
@@ -103,10 +105,15 @@ def learning_rate(stage: Stage, progress: Progress) -> float:
     return float(warm_up * first * (last / first) ** (progress.step / stage.steps))
 
 
-def outcomes(run: Run, stage: Stage, device: torch.device) -> Iterator[Outcome]:
-    """The losses of a stage, step by step."""
-    scenes = batches(stage.images, run.progress.pictures)
-    clips = batches(stage.clips, run.progress.pictures) if stage.clips else None
+def outcomes(run: Run, stage: Stage, device: torch.device, team: Team) -> Iterator[Outcome]:
+    """The losses of a stage on this member's pictures, step by step."""
+
+    def drawn(source: Source) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        first = run.progress.pictures + team.number * source.batch
+        return batches(source, first, every=team.size * source.batch)
+
+    scenes = drawn(stage.images)
+    clips = drawn(stage.clips) if stage.clips else None
     while True:
         if stage.clips and clips and run.progress.step % (1 + stage.clip_steps):
             set_image_size(run.model, stage.clips.size)
@@ -118,9 +125,9 @@ def outcomes(run: Run, stage: Stage, device: torch.device) -> Iterator[Outcome]:
             yield image_step(run.model, run.layout_head, images.to(device), labels.to(device))
 
 
-def train_stage(run: Run, stage: Stage, device: torch.device) -> Iterator[dict[str, float]]:
+def train_stage(run: Run, stage: Stage, device: torch.device, team: Team) -> Iterator[dict[str, float]]:
     """Take the remaining steps of a stage; yields each step's figures."""
-    steps = outcomes(run, stage, device)
+    steps = outcomes(run, stage, device, team)
     parameters = [p for group in run.optimiser.param_groups for p in group["params"]]
     while run.progress.step < stage.steps:
         rate = learning_rate(stage, run.progress)
@@ -129,30 +136,32 @@ def train_stage(run: Run, stage: Stage, device: torch.device) -> Iterator[dict[s
         outcome = next(steps)
         run.optimiser.zero_grad()
         outcome.loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it so
+        team.average_gradients(parameters)
         norm = nn.utils.clip_grad_norm_(parameters, _LARGEST_GRADIENT)
         run.optimiser.step()
-        run.progress = run.progress.after_step(stage.images.batch)
+        run.progress = run.progress.after_step(stage.images.batch * team.size)
         run.update_average(_AVERAGE_DECAY)
         yield outcome.figures | {"rate": rate, "gradient": float(norm)}
 
 
-def train(run: Run, directory: Path, device: torch.device, save_every: float) -> None:
+def train(run: Run, directory: Path, device: torch.device, save_every: float, team: Team) -> None:
     """Train to the end of the last stage, from the directory's last state if there is one."""
-    directory.mkdir(parents=True, exist_ok=True)
     state = directory / "run.pt"
     if state.exists():
         run.load(state, device)
-    torch.manual_seed(run.progress.total_steps)
+    torch.manual_seed(run.progress.total_steps * team.size + team.number)
     saved = time.monotonic()
     while run.progress.stage < len(STAGES):
         log = Log(directory / "log.jsonl")
-        for figures in train_stage(run, STAGES[run.progress.stage], device):
-            log.add(run.progress, figures)
-            if time.monotonic() - saved > save_every:
+        for figures in train_stage(run, STAGES[run.progress.stage], device, team):
+            if team.leads:
+                log.add(run.progress, figures)
+            if team.leads and time.monotonic() - saved > save_every:
                 run.save(state)
                 saved = time.monotonic()
         run.progress = run.progress.after_stage()
-        run.save(state)
+        if team.leads:
+            run.save(state)
 
 
 class Log:
@@ -181,6 +190,15 @@ class Log:
         self._sums, self._steps, self._began = {}, 0, time.monotonic()
 
 
+def join(number: int, options: argparse.Namespace) -> None:
+    """Train as one member of a team."""
+    team = Team.meet(number, options.trainers, options.run / "team") if options.trainers > 1 else Team()
+    torch.set_num_threads(options.threads)
+    device = torch.device(options.device)
+    run = continued_run(device, CHECKPOINT) if options.resume else new_run(device, options.seed)
+    train(run, options.run, device, options.save_every, team)
+
+
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m demo_model.train", description=__doc__)
@@ -190,13 +208,16 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="begin a new run from the shipped checkpoint")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--seed", type=int, default=0, help="of the initial weights and prompts")
-    parser.add_argument("--threads", type=int, default=1, help="of torch on the CPU")
+    parser.add_argument("--trainers", type=int, default=1, help="processes that share each step, on a CPU")
+    parser.add_argument("--threads", type=int, default=1, help="of torch on the CPU, in each trainer")
     parser.add_argument("--save-every", type=float, default=120, help="seconds")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    device = torch.device(options.device)
-    run = continued_run(device, CHECKPOINT) if options.resume else new_run(device, options.seed)
-    train(run, options.run, device, options.save_every)
+    options.run.mkdir(parents=True, exist_ok=True)
+    (options.run / "team").unlink(missing_ok=True)
+    if options.trainers == 1:
+        join(0, options)
+    else:
+        torch.multiprocessing.spawn(join, (options,), nprocs=options.trainers)  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":
