@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+import torch.multiprocessing
 from safetensors import safe_open
 from safetensors.torch import load_file
-import torch.multiprocessing
 from torch import nn
 
 from demo_model.checkpoints import RUN, Progress, Run
