@@ -22,7 +22,7 @@ from demo_model.prompts import Points, Targets
 
 _OBJECTS = 3  # of each clip
 _SCORE_WEIGHT = 1.0
-_ABSENT_WEIGHT = 3.0  # of a frame without the object, of which there are far fewer, in the score's loss
+_RARE_WEIGHT = 3.0  # in the score's loss, of the frames without the object and of those after it was away
 _FIRST_PROMPTS = (("mask", 0.3), ("box", 0.4), ("click", 0.3))
 _TRUE_PRESENCE_SHARE = 0.3  # of the steps that remember with the true presence instead of the predicted one
 _LEAST_AREA = 16  # pixels of a 256-pixel frame that must show for an object to count as present
@@ -124,15 +124,19 @@ def clip_step(model: SAM2Base, images: Tensor, labels: Tensor) -> Outcome:
     losses = [prompt_loss(decoded, first)]
     verdicts = [(decoded.score, is_present(first))]
     figures = _Figures()
+    been_away = ~verdicts[0][1]
+    rare = [been_away]
     for index in range(1, frames):
         targets = Targets.of(labels[clips, index] == numbers[:, None, None])
         present = is_present(targets)
         decoded = track.follow(index, targets)
         losses.append(prompt_loss(decoded, targets, counted=present))
         verdicts.append((decoded.score, present))
-        figures.count(decoded, targets, present)
+        been_away = been_away | ~present
+        rare.append(been_away)
+        figures.count(decoded, targets, present, been_away)
     scores, presences = (torch.cat(parts) for parts in zip(*verdicts, strict=True))
-    weights = torch.where(presences, 1.0, _ABSENT_WEIGHT)
+    weights = torch.where(torch.cat(rare), _RARE_WEIGHT, 1.0)
     score_loss = F.binary_cross_entropy_with_logits(scores, presences.float(), weights)
     loss = torch.stack(losses).mean() + _SCORE_WEIGHT * score_loss
     return Outcome(loss, figures.means() | {"clip_loss": loss.item(), "score_loss": score_loss.item()})
@@ -150,12 +154,12 @@ def _draw_kind() -> str:
 
 
 class _Figures:
-    """Sums for the log: IoU where the object is there, and how often its presence is judged right."""
+    """Sums for the log: IoU where the object is there, or there again, and how often its presence is judged right."""
 
     def __init__(self) -> None:
-        self._sums: dict[str, list[Tensor]] = {"track": [], "seen": [], "missed": []}
+        self._sums: dict[str, list[Tensor]] = {"track": [], "seen": [], "missed": [], "found_again": []}
 
-    def count(self, decoded: Decoded, targets: Targets, present: Tensor) -> None:
+    def count(self, decoded: Decoded, targets: Targets, present: Tensor, been_away: Tensor) -> None:
         """Add a frame."""
         rows = torch.arange(len(present), device=present.device)
         ious = true_ious(decoded.logits, targets.coarse)[rows, 1 + decoded.ious[:, 1:].argmax(1)]
@@ -163,6 +167,7 @@ class _Figures:
         self._sums["track"].append(ious[present])
         self._sums["seen"].append(said[present].float())
         self._sums["missed"].append((~said[~present]).float())
+        self._sums["found_again"].append((ious * said)[present & been_away])
 
     def means(self) -> dict[str, float]:
         """The mean of each figure that has any value."""

@@ -13,13 +13,16 @@ import torch
 from torch import Tensor
 
 from demo_model.clips import Clip
-from demo_model.scenes import draw_scene
+from demo_model.scenes import draw_scene, renumbered
 from demo_model.shapes import Difficulty
 from demo_model.textures import Pixels
 
 _OVERSAMPLING = 1.25  # pictures are drawn this much larger than the model sees them
 _CLIP_STARTS = 200  # a training clip begins at one of this many frames
 _HIDDEN_SHARE = 0.6  # of the training clips
+_OVERLAPPING_SHARE = (
+    0.35  # of the training scenes; they are single frames of clips, whose objects are not kept apart
+)
 _LEAST_AREA = 0.004  # of the first frame, for at least one object
 
 
@@ -44,8 +47,13 @@ def draw_training_scene(source: Source, seed: int) -> tuple[Pixels, Pixels]:
     """A scene as a clip of one frame: (1, size, size, 3) and (1, size, size)."""
     rng = np.random.default_rng((3, seed))
     difficulty, width, height = _choose_kind(rng, source)
-    scene = draw_scene(seed, difficulty=difficulty, split="training", width=width, height=height)
-    image, labels = _squeeze(scene.image, scene.labels, source.size)
+    if rng.random() < _OVERLAPPING_SHARE:
+        clip = Clip(seed, difficulty=difficulty, split="training", width=width, height=height)
+        frame = clip.frame(int(rng.integers(_CLIP_STARTS)))
+        image, labels = _squeeze(frame.image, renumbered(frame.labels), source.size)
+    else:
+        scene = draw_scene(seed, difficulty=difficulty, split="training", width=width, height=height)
+        image, labels = _squeeze(scene.image, scene.labels, source.size)
     return image[None], labels[None]
 
 

@@ -13,11 +13,13 @@ from demo_model import prompts
 from demo_model.losses import layout_loss, prompt_loss, true_ious
 from demo_model.model import Decoded, Features, decode, encode
 from demo_model.prompts import Points, Targets
+from demo_model.scenes import LEAST_AREA
 
 _FEEDBACK_SHARE = 0.7  # of the corrections that also see the logits of the mask they correct
 _CORRECTION_ROUNDS = (0, 1, 1, 2)  # one of these is drawn for every group
 _CORRECTION_WEIGHT = 0.5
 _LAYOUT_WEIGHT = 0.5
+_NOBODY = 255  # a number that no object has
 _PROMPTS = {"click": 3, "pair": 1, "box": 3, "mask": 1}  # for each picture
 
 
@@ -47,10 +49,13 @@ def image_step(model: SAM2Base, layout_head: nn.Module, images: Tensor, labels: 
 def choose_objects(labels: Tensor, count: int) -> tuple[Tensor, Tensor, Targets]:
     """`count` objects of each of N pictures: the pictures' indices and the objects' numbers, both (N x count,), and
     the targets. No object comes twice unless the picture has too few; a picture without any gives empty targets."""
-    present = torch.zeros(len(labels), 256, device=labels.device)
-    present.scatter_(1, labels.long().flatten(1), 1.0)
+    numbers = labels.long().flatten(1)
+    pixels = torch.zeros(len(labels), 256, device=labels.device)
+    pixels.scatter_add_(1, numbers, torch.ones_like(numbers, dtype=pixels.dtype))
+    present = (pixels >= LEAST_AREA * numbers.shape[1]).float()
     present[:, 0] = 0
     lots, chosen = (present * (1 + torch.rand_like(present))).topk(count, dim=1)
+    chosen = torch.where(lots[:, :1] > 0, chosen, _NOBODY)
     chosen = torch.where(lots > 0, chosen, chosen[:, :1]).flatten()
     picture = torch.arange(len(labels), device=labels.device).repeat_interleave(count)
     return picture, chosen, Targets.of(labels[picture] == chosen[:, None, None])

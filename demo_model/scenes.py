@@ -25,7 +25,7 @@ Masks: TypeAlias = NDArray[np.bool_]
 
 _SPLIT_SALT: dict[Split, int] = {"training": 1, "held_out": 2}
 _DIFFICULTY_SALT: dict[Difficulty, int] = {"plain": 1, "hard": 2}
-_LEAST_AREA = 0.002  # of the picture; what shows less is scenery, not an object
+LEAST_AREA = 0.002  # of the picture; what shows less is scenery, not an object
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def draw_scene(
         canvas.paint(random_sprite(rng, style, [base], label, shadow), pose)
     _strokes(rng, canvas, int(rng.integers(look.litter // 2 + 1)))
     image = finish(rng, canvas.rgb, rng.uniform(0, look.blur), rng.uniform(0, look.noise))
-    return Scene(image, _renumber(canvas.labels))
+    return Scene(image, renumbered(canvas.labels))
 
 
 def scene_rng(seed: int, style: Style) -> np.random.Generator:
@@ -162,10 +162,10 @@ def _strokes(rng: np.random.Generator, canvas: Canvas, count: int) -> None:
         canvas.labels[line > 0] = 0
 
 
-def _renumber(labels: Pixels) -> Pixels:
+def renumbered(labels: Pixels) -> Pixels:
     """Drop what shows too little to be an object and close the gaps in the numbering."""
     areas = np.bincount(labels.ravel(), minlength=1)
     numbers = np.zeros(256, np.uint8)
-    kept = [label for label in range(1, len(areas)) if areas[label] >= _LEAST_AREA * labels.size]
+    kept = [label for label in range(1, len(areas)) if areas[label] >= LEAST_AREA * labels.size]
     numbers[kept] = np.arange(1, len(kept) + 1)
     return numbers[labels]

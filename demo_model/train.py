@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-import torch.multiprocessing
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
+from torch.multiprocessing.spawn import spawn
 
 from demo_model.checkpoints import RUN, Progress, Run
 from demo_model.clip_training import clip_step
@@ -217,7 +217,7 @@ def main() -> None:
     if options.trainers == 1:
         join(0, options)
     else:
-        torch.multiprocessing.spawn(join, (options,), nprocs=options.trainers)  # type: ignore[no-untyped-call]
+        spawn(join, (options,), nprocs=options.trainers)  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":
