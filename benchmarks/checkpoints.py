@@ -18,6 +18,7 @@ import torch
 from label_studio_sam2.engine import device, image
 from label_studio_sam2.engine.checkpoints import CHECKPOINTS
 from label_studio_sam2.engine.model import load
+from label_studio_sam2.engine.upsampling import upsample
 from label_studio_sam2.settings import DEMO
 from label_studio_sam2.types import Point, Prompt
 
@@ -55,7 +56,7 @@ def measure(name: str, rounds: int) -> tuple[float, float]:
             for turn in range(5):
                 started = perf_counter()
                 decoded = image.decode(model, embedding, Prompt((Point(100 * turn + 50, 100 * number + 50),)))
-                image.upsample(decoded.logits[0], embedding.size)
+                upsample(decoded.logits[0], embedding.size)
                 decodes.append(perf_counter() - started)
     return median(encodes[1:]), median(decodes[5:])
 

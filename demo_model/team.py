@@ -42,5 +42,7 @@ class Team:
         joined = torch.cat([gradient.flatten() for gradient in gradients])
         torch.distributed.all_reduce(joined)
         joined /= self.size
-        for gradient, mean in zip(gradients, joined.split([g.numel() for g in gradients]), strict=True):
+        for gradient, mean in zip(
+            gradients, torch.split(joined, [g.numel() for g in gradients]), strict=True
+        ):
             gradient.copy_(mean.view_as(gradient))

@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 from label_studio_sam2.engine import image
 from label_studio_sam2.engine.model import Model, load
+from label_studio_sam2.engine.upsampling import upsample
 from label_studio_sam2.geometry import iou
-from label_studio_sam2.types import Bitmap, Box, PackedMask, Pixels, Point, Prompt, Size
+from label_studio_sam2.types import Bitmap, Box, PackedMask, Pixels, Point, Prompt
 from numpy.typing import NDArray
 from sam2.sam2_image_predictor import SAM2ImagePredictor
 
@@ -67,7 +66,7 @@ def test_masks_equal_the_stock_predictors_in_every_pixel_when_cached_in_fp32(
     with torch.inference_mode():
         embedding = image.encode(model, picture, None, np.float32)
         decoded = image.decode(model, embedding, prompt)
-        mask = image.upsample(decoded.logits[0], embedding.size)
+        mask = upsample(decoded.logits[0], embedding.size)
         assert np.array_equal(mask, _stock_best(_stock(model, picture), prompt))
 
 
@@ -80,7 +79,7 @@ def test_the_real_architecture_equals_the_stock_predictor_too(tiny: Model, pictu
         for prompt in PROMPTS:
             truth = _stock_best(stock, prompt)
             mask, near = (
-                image.upsample(image.decode(tiny, embedding, prompt).logits[0], exact.size)
+                upsample(image.decode(tiny, embedding, prompt).logits[0], exact.size)
                 for embedding in (exact, halved)
             )
             assert np.array_equal(mask, truth)
@@ -93,7 +92,7 @@ def test_fed_back_logits_give_what_the_stock_predictor_gives_with_them(picture: 
     with torch.inference_mode():
         embedding = image.encode(model, picture, None, np.float32)
         previous = image.decode(model, embedding, CLICK).logits[0]
-        mask = image.upsample(image.decode(model, embedding, SEVERAL, previous).logits[0], embedding.size)
+        mask = upsample(image.decode(model, embedding, SEVERAL, previous).logits[0], embedding.size)
         assert np.array_equal(mask, _stock_best(_stock(model, picture), SEVERAL, previous))
 
 
@@ -116,8 +115,8 @@ def test_a_batch_of_clicks_gives_what_each_gives_alone(picture: Pixels) -> None:
         logits, scores = image.decode_points(demo_model(), embedding, clicks)
         for click, candidates, rated in zip(clicks, logits, scores, strict=True):
             alone = image.decode(demo_model(), embedding, Prompt((Point(float(click[0]), float(click[1])),)))
-            best = image.upsample(candidates[rated.argmax()], embedding.size)
-            assert iou(best, image.upsample(alone.logits[0], embedding.size)) > 0.999
+            best = upsample(candidates[rated.argmax()], embedding.size)
+            assert iou(best, upsample(alone.logits[0], embedding.size)) > 0.999
 
 
 def test_a_mask_as_prompt_is_found_again(picture: Pixels) -> None:
@@ -126,28 +125,7 @@ def test_a_mask_as_prompt_is_found_again(picture: Pixels) -> None:
     with torch.inference_mode():
         embedding = image.encode(demo_model(), picture, None, np.float16)
         decoded = image.decode(demo_model(), embedding, Prompt(mask=PackedMask.of(truth)))
-    assert iou(image.upsample(decoded.logits[0], embedding.size), truth) > 0.7
-
-
-@settings(max_examples=40, deadline=None)
-@example(seed=0, height=276, width=66, side=256, spread=20.0)
-@given(
-    seed=st.integers(0, 2**32 - 1),
-    height=st.integers(1, 700),
-    width=st.integers(1, 700),
-    side=st.sampled_from([64, 256]),
-    spread=st.sampled_from([1e-4, 1.0, 20.0]),
-)
-def test_upsampling_equals_torchs_in_every_pixel(
-    seed: int, height: int, width: int, side: int, spread: float
-) -> None:
-    logits = (
-        np.random.default_rng(seed).normal(scale=spread, size=(side, side)).astype(np.float32).clip(-32, 32)
-    )
-    full = torch.nn.functional.interpolate(
-        torch.from_numpy(logits)[None, None], (height, width), mode="bilinear", align_corners=False
-    )
-    assert np.array_equal(image.upsample(logits, Size(height, width)), (full[0, 0] > 0).numpy())
+    assert iou(upsample(decoded.logits[0], embedding.size), truth) > 0.7
 
 
 def test_preprocessing_equals_the_stock_transforms(picture: Pixels) -> None:

@@ -19,15 +19,12 @@ from torch.nn import functional as F
 
 from label_studio_sam2.engine.embedding import Embedding
 from label_studio_sam2.engine.model import Model
-from label_studio_sam2.types import Bitmap, PackedMask, Pixels, Prompt, Size
+from label_studio_sam2.types import PackedMask, Pixels, Prompt, Size
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 LOGIT_BOUND = 32.0
 """Low-resolution logits are clamped to this before they are fed back (sam2.SAM2ImagePredictor._predict)."""
-
-DOUBTFUL = 2e-4
-"""Of the largest logit: more than float32 positions on a map of 256 can move a bilinear sum."""
 
 MASK_PROMPT_SCALE = 20.0
 MASK_PROMPT_BIAS = -10.0
@@ -127,47 +124,6 @@ def decode_all(
         given = _decoder_inputs(model, embedding, points, previous)
     logits, scores, *_ = model.decoder.predict_masks(**given, repeat_image=True)
     return logits, scores
-
-
-def upsample(logits: NDArray[np.float32], size: Size) -> Bitmap:
-    """Low-resolution logits (S, S) to the mask (H, W); equal, in every pixel, to the stock predictor's.
-
-    OpenCV interpolates five times faster than torch on a CPU but rounds differently in the last digit, which can
-    tip a pixel whose logit is next to nothing: those few are computed again as torch computes them.
-    """
-    full = cv2.resize(logits, (size.width, size.height), interpolation=cv2.INTER_LINEAR)
-    mask: Bitmap = full > 0
-    bound = DOUBTFUL * float(np.abs(logits).max())
-    doubtful = cv2.findNonZero(cv2.inRange(full, -bound, bound))
-    if doubtful is not None:
-        columns, rows = doubtful[:, 0, 0], doubtful[:, 0, 1]
-        mask[rows, columns] = _bilinear_at(logits, rows, columns, size) > 0
-    return mask
-
-
-def _bilinear_at(
-    logits: NDArray[np.float32], rows: NDArray[np.int32], columns: NDArray[np.int32], size: Size
-) -> NDArray[np.float32]:
-    """Bilinear values at some pixels of the upsampled map, in the order and precision of torch's CPU kernel."""
-    top, bottom, from_top, from_bottom = _neighbours(rows, size.height, logits.shape[0])
-    left, right, from_left, from_right = _neighbours(columns, size.width, logits.shape[1])
-    upper = _fused(logits[top, left], from_left, logits[top, right] * from_right)
-    lower = _fused(logits[bottom, left], from_left, logits[bottom, right] * from_right)
-    return _fused(upper, from_top, lower * from_bottom)
-
-
-def _neighbours(at: NDArray[np.int32], outputs: int, inputs: int) -> tuple[NDArray[Any], ...]:
-    """Indices of the two neighbours along an axis, and their weights."""
-    step, half = np.float32(inputs) / np.float32(outputs), np.float32(0.5)
-    source = np.maximum(step * (at.astype(np.float32) + half) - half, np.float32(0))
-    first = np.minimum(source.astype(np.int64), inputs - 1)
-    weight = np.clip(source - first.astype(np.float32), np.float32(0), np.float32(1))
-    return first, np.minimum(first + 1, inputs - 1), np.float32(1) - weight, weight
-
-
-def _fused(a: NDArray[np.float32], b: NDArray[np.float32], c: NDArray[np.float32]) -> NDArray[np.float32]:
-    """a * b + c rounded once, as a processor's fused multiply-add does it."""
-    return (a.astype(np.float64) * b + c).astype(np.float32)
 
 
 def mask_logits(mask: PackedMask, side: int) -> NDArray[np.float32]:

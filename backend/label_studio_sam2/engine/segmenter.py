@@ -24,6 +24,7 @@ from label_studio_sam2.engine.everything import Found, Grid, Window
 from label_studio_sam2.engine.image import Decoded
 from label_studio_sam2.engine.lane import Lane, Priority
 from label_studio_sam2.engine.model import Model
+from label_studio_sam2.engine.upsampling import upsample
 from label_studio_sam2.engine.video import Frames, Target, TrackState
 from label_studio_sam2.timing import stage
 from label_studio_sam2.types import FrameMask, Mask, Picture, Point, Prompt, Size
@@ -224,7 +225,7 @@ def _extended(prompt: Prompt) -> Prompt | None:
 
 def _masks(decoded: Decoded, size: Size, candidates: int) -> list[Mask]:
     return [
-        Mask(image.upsample(logits, size), float(score))
+        Mask(upsample(logits, size), float(score))
         for logits, score in zip(decoded.logits[:candidates], decoded.scores, strict=False)
     ]
 
