@@ -26,7 +26,7 @@ from demo_model.team import Team
 _BETAS = (0.9, 0.98)
 _WEIGHT_DECAY = 0.05
 _LARGEST_GRADIENT = 1.0
-_AVERAGE_DECAY = 0.998
+_AVERAGE_DECAY = 0.995
 _WARM_UP_STEPS = 200
 _LOG_EVERY = 20
 
@@ -64,7 +64,7 @@ STAGES = (
     ),
     Stage(
         "all at 256",
-        2000,
+        1000,
         (3e-4, 2e-5),
         Source(size=256, batch=8, frames=1, plain_share=0.3),
         Source(size=256, batch=3, frames=10, plain_share=0.5),
