@@ -22,7 +22,8 @@ from demo_model.prompts import Points, Targets
 
 _OBJECTS = 3  # of each clip
 _SCORE_WEIGHT = 1.0
-_RARE_WEIGHT = 3.0  # in the score's loss, of the frames without the object and of those after it was away
+_ABSENT_WEIGHT = 1.5  # in the score's loss, of a frame without the object
+_BACK_WEIGHT = 4.0  # of a frame with it after it was away: what is missed there stays lost
 _FIRST_PROMPTS = (("mask", 0.3), ("box", 0.4), ("click", 0.3))
 _TRUE_PRESENCE_SHARE = 0.3  # of the steps that remember with the true presence instead of the predicted one
 _LEAST_AREA = 16  # pixels of a 256-pixel frame that must show for an object to count as present
@@ -125,7 +126,7 @@ def clip_step(model: SAM2Base, images: Tensor, labels: Tensor) -> Outcome:
     verdicts = [(decoded.score, is_present(first))]
     figures = _Figures()
     been_away = ~verdicts[0][1]
-    rare = [been_away]
+    away = [been_away]
     for index in range(1, frames):
         targets = Targets.of(labels[clips, index] == numbers[:, None, None])
         present = is_present(targets)
@@ -133,10 +134,10 @@ def clip_step(model: SAM2Base, images: Tensor, labels: Tensor) -> Outcome:
         losses.append(prompt_loss(decoded, targets, counted=present))
         verdicts.append((decoded.score, present))
         been_away = been_away | ~present
-        rare.append(been_away)
+        away.append(been_away)
         figures.count(decoded, targets, present, been_away)
     scores, presences = (torch.cat(parts) for parts in zip(*verdicts, strict=True))
-    weights = torch.where(torch.cat(rare), _RARE_WEIGHT, 1.0)
+    weights = torch.where(presences, torch.where(torch.cat(away), _BACK_WEIGHT, 1.0), _ABSENT_WEIGHT)
     score_loss = F.binary_cross_entropy_with_logits(scores, presences.float(), weights)
     loss = torch.stack(losses).mean() + _SCORE_WEIGHT * score_loss
     return Outcome(loss, figures.means() | {"clip_loss": loss.item(), "score_loss": score_loss.item()})
