@@ -16,20 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Browser, Page, Response, sync_playwright
+from playwright.sync_api import Browser, Page, Response
 
 from tests.e2e.label_studio import LabelStudio
 
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 PATIENCE_MS = 120_000
 """For anything that the page waits for; two cores may be shared with a training."""
 
@@ -213,18 +203,9 @@ class Editor:
 
 
 @contextmanager
-def browser() -> Iterator[Browser]:
-    """The machine's Chromium."""
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-
-
-@contextmanager
-def logged_in(chromium: Browser, label_studio: LabelStudio) -> Iterator[Editor]:
+def logged_in(browser: Browser, label_studio: LabelStudio) -> Iterator[Editor]:
     """A tab of its own, with nothing remembered from another one but the login."""
-    context = chromium.new_context(viewport={"width": 1500, "height": 1000}, locale="en-US")
+    context = browser.new_context(viewport={"width": 1500, "height": 1000}, locale="en-US")
     context.set_default_timeout(PATIENCE_MS)
     with label_studio.session() as http:
         cookies = [
