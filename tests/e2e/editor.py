@@ -83,14 +83,21 @@ class Editor:
     def click(self, place: Place, *, alt: bool = False) -> list[dict[str, Any]]:
         """A click with the smart tool; returns the regions that Label Studio got for it, once they are shown."""
         with self._answer() as got, self._held("Alt", alt):
-            self._press(place)
+            self.press(place)
         return got
 
     def click_in_vain(self, place: Place) -> list[str]:
         """A click with the smart tool that is answered with errors: what Label Studio says of them. It shows none."""
         with self.page.expect_response(_is_answer) as expected:
-            self._press(place)
+            self.press(place)
         return list(expected.value.json()["errors"])
+
+    def press(self, place: Place) -> None:
+        """As `click`, where no answer is due."""
+        x, y = self._on_page(place)
+        self.page.mouse.move(x, y)
+        self.page.mouse.down()
+        self.page.mouse.up()
 
     def next_picture(self) -> None:
         """Of a task with several."""
@@ -156,12 +163,6 @@ class Editor:
         x, y, width, height = self._picture_box()
         png = self.page.screenshot(clip={"x": x, "y": y, "width": width, "height": height})
         return np.array(Image.open(io.BytesIO(png)).convert("RGB"))
-
-    def _press(self, place: Place) -> None:
-        x, y = self._on_page(place)
-        self.page.mouse.move(x, y)
-        self.page.mouse.down()
-        self.page.mouse.up()
 
     @contextmanager
     def _answer(self) -> Iterator[list[dict[str, Any]]]:
