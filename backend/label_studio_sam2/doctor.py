@@ -90,7 +90,7 @@ def project_checks(
     number = int(project["id"])
     yield from projects.config(project)
     steps: tuple[Callable[[], list[Check]], ...] = (
-        lambda: connection(client, settings, number, backends),
+        lambda: connection(client, number, backends),
         lambda: webhooks(client, number, backends),
         lambda: _media(client, settings, project),
     )
