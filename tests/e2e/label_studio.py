@@ -23,7 +23,7 @@ PASSWORD = "only-for-tests-1"
 LEGACY_TOKEN = "0123456789abcdef0123456789abcdef01234567"
 """Label Studio's column for it is 40 characters wide."""
 
-START_SECONDS = 600
+START_SECONDS = 1200
 """The first start migrates the database: 45 seconds on an idle machine."""
 
 STOP_SECONDS = 60
