@@ -48,7 +48,7 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-ci: lint test-all
+ci: lint test-all e2e
 
 # The real Label Studio, in an environment of its own.
 LABEL_STUDIO := .venv-label-studio

@@ -95,9 +95,12 @@ class ProjectServer(LabelStudio):
 
     def change_backend(self, _query: dict[str, str], body: bytes, number: int) -> tuple[int, Any]:
         changed = json.loads(body)
+        backend = self.projects[changed["project"] - 1].backends[number - 1]
+        if not changed.get("basic_auth_pass"):  # as it shows none, an empty one is the one that it has
+            changed["basic_auth_pass"] = backend.get("basic_auth_pass", "")
         if refusal := self._refusal(changed):
             return refusal
-        self.projects[changed["project"] - 1].backends[number - 1] |= changed
+        backend |= changed
         return 200, changed
 
     def list_webhooks(self, query: dict[str, str], _body: bytes) -> tuple[int, Any]:
@@ -147,14 +150,17 @@ class ProjectServer(LabelStudio):
         try:
             if backend["url"] in self.elsewhere:
                 raise httpx.ConnectError("[Errno 111] Connection refused")
-            answer = HTTP.get(backend["url"] + "/health", auth=auth if auth[0] else None)
+            HTTP.get(backend["url"] + "/health").raise_for_status()
+            HTTP.post(backend["url"] + "/setup", auth=auth if auth[0] else None).raise_for_status()
         except httpx.TransportError as error:
             return 400, _invalid(
                 f"Can't connect to ML backend {backend['url']}, health check failed. Make sure {error}"
             )
-        if answer.status_code == 401:
+        except httpx.HTTPStatusError as error:
+            reason = f"{error.response.status_code} Client Error: {error.response.reason_phrase} for url"
             return 400, _invalid(
-                "Able to connect to ML Server, but authentication parameters were either not provided or are incorrect."
+                f"Successfully connected to {backend['url']} but it doesn't look like a valid ML backend. "
+                f"Reason: {reason}"
             )
         return None
 

@@ -33,7 +33,8 @@ class RunningService(Site):
         return f"http://localhost:{self.port}"
 
     def _status(self, exchange: Exchange) -> None:
-        if self._credentials and exchange.seen.headers.get("authorization") != self._credentials:
+        refused = exchange.path != "/health" and self._credentials
+        if refused and exchange.seen.headers.get("authorization") != self._credentials:
             exchange.json(401, {"detail": "Send the user and password."})
         else:
             exchange.json(200, self.says)

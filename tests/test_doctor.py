@@ -131,6 +131,22 @@ def test_a_backend_that_label_studio_cannot_reach_is_named_with_its_address(setu
     assert "serve" in found.remedy
 
 
+def test_a_password_that_label_studio_sends_wrong_is_named_and_not_changed(setup: Setup) -> None:
+    with serving(RunningService("Basic dXNlcjpwYXNz")) as guarded:
+        known = {
+            "url": guarded.localhost,
+            "title": "Theirs",
+            "auth_method": "BASIC_AUTH",
+            "basic_auth_user": "user",
+            "basic_auth_pass": "old",
+        }
+        setup.project.backends[0] |= known
+        (found,) = bad(setup.check(port=guarded.port, basic_auth_user="user", basic_auth_pass="pass"))
+    assert "wants a user and a password" in found.sentence
+    assert "BASIC_AUTH_PASS" in found.remedy
+    assert setup.project.backends[0].items() >= known.items()
+
+
 def test_a_private_network_that_label_studio_blocks_names_both_switches(setup: Setup) -> None:
     setup.label_studio.blocks_backends = True
     (found,) = bad(setup.check())

@@ -82,6 +82,11 @@ def _add_probes(app: FastAPI, service: Service) -> None:
             return FileResponse(WEB / "index.html", headers={"Vary": "Accept", "Cache-Control": "no-cache"})
         return _json(service.status(), headers={"Vary": "Accept"})
 
+    @app.post("/checks")
+    async def checks() -> Response:
+        service.checks.begin()
+        return _json(service.checks.latest(), 202)
+
     @app.get("/ready")
     async def ready() -> Response:
         return _json({"status": "READY", "model_version": service.segmenter().model.version})

@@ -40,6 +40,11 @@ def run(settings: Settings, *, project: int | None = None, address: str | None =
     ]
 
 
+def inside(settings: Settings) -> list[Check]:
+    """The same for the running service itself, whose readiness and last problems its status says by the second."""
+    return [*machine_checks(settings), *label_studio_checks(settings, None, {})]
+
+
 def machine_checks(settings: Settings) -> list[Check]:
     """Of what the service needs where it runs."""
     return [
@@ -85,7 +90,7 @@ def project_checks(
     number = int(project["id"])
     yield from projects.config(project)
     steps: tuple[Callable[[], list[Check]], ...] = (
-        lambda: connection(client, settings, number, backends),
+        lambda: connection(client, number, backends),
         lambda: webhooks(client, number, backends),
         lambda: _media(client, settings, project),
     )

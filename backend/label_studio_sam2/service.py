@@ -8,8 +8,9 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
-from label_studio_sam2 import __version__
+from label_studio_sam2 import __version__, doctor
 from label_studio_sam2.answers import Deliveries, Kept
+from label_studio_sam2.checks.background import BackgroundChecks
 from label_studio_sam2.engine.model import Model
 from label_studio_sam2.engine.opening import Opened, Opening, open_segmenter
 from label_studio_sam2.engine.segmenter import Segmenter
@@ -39,6 +40,7 @@ class Service:
         self.settings = settings
         self.metrics = Metrics(self._gauges)
         self.problems = Problems()
+        self.checks = BackgroundChecks(lambda: doctor.inside(settings))
         self.jobs = Jobs(one_at_a_time=("fit", "masks", "warm project"))
         self.tuned = Versions(settings.model_cache / "versions")
         self.fit_limits = fit_limits
@@ -130,7 +132,7 @@ class Service:
         return self.fitted[project_id]
 
     def status(self) -> dict[str, Any]:
-        """Health, and all that the status page shows."""
+        """Health, and all that the status page shows; waits for nothing. It begins the checks where they are old."""
         live: dict[str, Any] = {"ready": False, "reason": None, "device": None, "cache": {}, "queue": {}}
         try:
             segmenter = self.segmenter()
@@ -147,7 +149,7 @@ class Service:
             self.health()
             | {"model": self.settings.model}
             | live
-            | {"jobs": self.jobs.list(), "problems": self.problems.all()}
+            | {"jobs": self.jobs.list(), "problems": self.problems.all(), "checks": self.checks.latest()}
         )
 
     def _gauges(self) -> Gauges:

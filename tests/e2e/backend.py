@@ -8,10 +8,10 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.e2e.label_studio import answers, free_port
+from tests.e2e.label_studio import POLL_SECONDS, answers, free_port
 from tests.eventually import eventually
 
-START_SECONDS = 120
+START_SECONDS = 300
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Backend:
                 stdout=log,
                 stderr=log,
             )
-        eventually(self._ready, START_SECONDS)
+        eventually(self._ready, START_SECONDS, every=POLL_SECONDS)
 
     def stop(self) -> None:
         if self._process is not None:

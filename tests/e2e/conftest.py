@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from tests import chromium
 from tests.e2e import editor as editors
 from tests.e2e import label_studio as label_studios
 from tests.e2e.backend import Backend
@@ -48,14 +49,14 @@ def backend(label_studio: LabelStudio, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    with editors.browser() as browser:
+def browser() -> Iterator[Browser]:
+    with chromium.running() as browser:
         yield browser
 
 
 @pytest.fixture
-def editor(chromium: Browser, label_studio: LabelStudio) -> Iterator[Editor]:
-    with editors.logged_in(chromium, label_studio) as tab:
+def editor(browser: Browser, label_studio: LabelStudio) -> Iterator[Editor]:
+    with editors.logged_in(browser, label_studio) as tab:
         yield tab
 
 

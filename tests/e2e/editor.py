@@ -16,20 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Browser, Page, Response, sync_playwright
+from playwright.sync_api import Browser, Page, Response
 
 from tests.e2e.label_studio import LabelStudio
 
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 PATIENCE_MS = 120_000
 """For anything that the page waits for; two cores may be shared with a training."""
 
@@ -93,14 +83,21 @@ class Editor:
     def click(self, place: Place, *, alt: bool = False) -> list[dict[str, Any]]:
         """A click with the smart tool; returns the regions that Label Studio got for it, once they are shown."""
         with self._answer() as got, self._held("Alt", alt):
-            self._press(place)
+            self.press(place)
         return got
 
     def click_in_vain(self, place: Place) -> list[str]:
         """A click with the smart tool that is answered with errors: what Label Studio says of them. It shows none."""
         with self.page.expect_response(_is_answer) as expected:
-            self._press(place)
+            self.press(place)
         return list(expected.value.json()["errors"])
+
+    def press(self, place: Place) -> None:
+        """As `click`, where no answer is due."""
+        x, y = self._on_page(place)
+        self.page.mouse.move(x, y)
+        self.page.mouse.down()
+        self.page.mouse.up()
 
     def next_picture(self) -> None:
         """Of a task with several."""
@@ -167,12 +164,6 @@ class Editor:
         png = self.page.screenshot(clip={"x": x, "y": y, "width": width, "height": height})
         return np.array(Image.open(io.BytesIO(png)).convert("RGB"))
 
-    def _press(self, place: Place) -> None:
-        x, y = self._on_page(place)
-        self.page.mouse.move(x, y)
-        self.page.mouse.down()
-        self.page.mouse.up()
-
     @contextmanager
     def _answer(self) -> Iterator[list[dict[str, Any]]]:
         got: list[dict[str, Any]] = []
@@ -213,18 +204,9 @@ class Editor:
 
 
 @contextmanager
-def browser() -> Iterator[Browser]:
-    """The machine's Chromium."""
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-
-
-@contextmanager
-def logged_in(chromium: Browser, label_studio: LabelStudio) -> Iterator[Editor]:
+def logged_in(browser: Browser, label_studio: LabelStudio) -> Iterator[Editor]:
     """A tab of its own, with nothing remembered from another one but the login."""
-    context = chromium.new_context(viewport={"width": 1500, "height": 1000}, locale="en-US")
+    context = browser.new_context(viewport={"width": 1500, "height": 1000}, locale="en-US")
     context.set_default_timeout(PATIENCE_MS)
     with label_studio.session() as http:
         cookies = [

@@ -23,8 +23,12 @@ PASSWORD = "only-for-tests-1"
 LEGACY_TOKEN = "0123456789abcdef0123456789abcdef01234567"
 """Label Studio's column for it is 40 characters wide."""
 
-START_SECONDS = 300
+START_SECONDS = 1200
 """The first start migrates the database: 45 seconds on an idle machine."""
+
+STOP_SECONDS = 60
+POLL_SECONDS = 0.25
+"""A look makes a request, which takes its time from what is waited for."""
 
 
 @dataclass(frozen=True)
@@ -131,11 +135,11 @@ def running(environment: Path, folder: Path, **variables: str) -> Iterator[Label
             command, cwd=folder, env=_environment(server, folder) | variables, stdout=log, stderr=log
         )
     try:
-        eventually(lambda: _answers(server, process), START_SECONDS)
+        eventually(lambda: _answers(server, process), START_SECONDS, every=POLL_SECONDS)
         yield server
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(STOP_SECONDS)
 
 
 def free_port() -> int:
@@ -176,4 +180,9 @@ def _environment(server: LabelStudio, folder: Path) -> dict[str, str]:
         "SENTRY_DSN": "",
         "FRONTEND_SENTRY_DSN": "",
         "DEBUG": "false",
+        # It gives a backend a second; a machine that starts and drives all this at once may need more.
+        "ML_CONNECTION_TIMEOUT": "30",
+        "ML_TIMEOUT_HEALTH": "30",
+        "ML_TIMEOUT_SETUP": "30",
+        "WEBHOOK_TIMEOUT": "30",
     }

@@ -20,6 +20,9 @@ Bitmap = NDArray[np.bool_]
 Place = tuple[float, float]
 
 WIDTH, HEIGHT = 640, 480
+FAINT = 10
+"""Of 255: a polygon's and a box's inside is tinted by a fifth of its colour."""
+
 UPRIGHT, ROTATED_LEFT = 1, 6
 """EXIF orientations: 6 is how a phone held upright writes its sensor's landscape rows."""
 
@@ -39,6 +42,14 @@ class Subject:
         """Of the tight box: top left and bottom right."""
         rows, columns = np.flatnonzero(self.mask.any(axis=1)), np.flatnonzero(self.mask.any(axis=0))
         return (int(columns[0]), int(rows[0])), (int(columns[-1]) + 1, int(rows[-1]) + 1)
+
+    @property
+    def box(self) -> Bitmap:
+        """The tight box, filled."""
+        (left, top), (right, bottom) = self.corners
+        filled = np.zeros_like(self.mask)
+        filled[int(top) : int(bottom), int(left) : int(right)] = True
+        return filled
 
     @property
     def tilted_corners(self) -> tuple[Place, Place, Place]:
@@ -115,6 +126,14 @@ def iou(one: Bitmap, other: Bitmap) -> float:
         return 0.0
     union = np.count_nonzero(one | other)
     return float(np.count_nonzero(one & other) / union) if union else 1.0
+
+
+def painted(before: NDArray[np.uint8], after: NDArray[np.uint8], truth: Bitmap) -> float:
+    """IoU of a mask with the pixels of the screen that have changed, in its box: tools lie over the rest."""
+    changed = np.abs(before.astype(int) - after).max(axis=2) > FAINT
+    rows = np.linspace(0, changed.shape[0] - 1, truth.shape[0]).round().astype(int)
+    columns = np.linspace(0, changed.shape[1] - 1, truth.shape[1]).round().astype(int)
+    return iou(changed[np.ix_(rows, columns)] & Subject(truth).box, truth)
 
 
 def _touches_the_border(mask: Bitmap) -> bool:

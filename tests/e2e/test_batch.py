@@ -1,9 +1,10 @@
-"""Many tasks at once, as "Retrieve Predictions" of the Data Manager asks for them."""
+"""Many tasks at once, by "Retrieve Predictions" in the menu of the Data Manager."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from tests.e2e import data_manager
 from tests.e2e.backend import Backend
 from tests.e2e.editor import Editor
 from tests.e2e.label_studio import LabelStudio
@@ -28,7 +29,7 @@ def test_retrieving_predictions_finds_the_objects_of_every_task(
     tasks = label_studio.upload(project, first_png=pictures[0].png(), second_png=pictures[1].png())
     label_studio.connect(project, backend.url)
 
-    label_studio.retrieve_predictions(project)
+    data_manager.retrieve_predictions(editor, project)
 
     eventually(lambda: all(task["predictions"] for task in label_studio.tasks(project)), PATIENCE_SECONDS)
     for task, picture in zip(label_studio.tasks(project), pictures, strict=True):

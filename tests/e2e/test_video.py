@@ -14,7 +14,7 @@ from PIL import Image
 from tests.e2e.backend import Backend
 from tests.e2e.editor import Editor
 from tests.e2e.label_studio import LabelStudio
-from tests.e2e.pictures import Bitmap, Subject, iou
+from tests.e2e.pictures import Bitmap, Subject, iou, painted
 from tests.e2e.timeline import Box, Timeline
 
 GOOD = 0.8
@@ -23,7 +23,7 @@ FRAMES, _, HEIGHT, WIDTH = MASKS.shape
 FIRST, SECOND = MASKS[:, 1], MASKS[:, 0]
 """The object that is tracked, and the one to which its box is moved in the middle."""
 
-CORRECTED = 31
+SHOWN, CORRECTED = 25, 31
 """Counted from 1, as Label Studio counts frames."""
 
 
@@ -36,16 +36,20 @@ def test_a_box_is_tracked_scrubbed_corrected_submitted_exported_and_turned_into_
     label_studio.connect(project, backend.url)
     editor.open(project, task)
     timeline = Timeline(editor)
+    timeline.scrub(SHOWN)
+    bare = editor.picture()
+    timeline.scrub(1)
     timeline.draw(*Subject(FIRST[0]).corners)
 
     tracked = timeline.track("Player")
 
     assert len(tracked["value"]["sequence"]) == FRAMES
-    timeline.seek(25)
-    assert _box_iou(timeline.shape(25), FIRST[24]) >= GOOD
+    timeline.scrub(SHOWN)
+    assert _box_iou(timeline.shape(SHOWN), FIRST[SHOWN - 1]) >= GOOD
+    assert painted(bare, editor.picture(), Subject(FIRST[SHOWN - 1]).box) >= GOOD
     editor.screenshot(screenshots / "video.png")
     before = [timeline.shape(frame) for frame in range(1, CORRECTED)]
-    timeline.correct(CORRECTED, _percent(SECOND[CORRECTED - 1]))
+    timeline.correct(CORRECTED, Subject(SECOND[CORRECTED - 1]).corners)
 
     timeline.track_again("Player")
 

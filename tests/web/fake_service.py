@@ -30,7 +30,7 @@ TYPES = {
     ".jpg": "image/jpeg",
     ".mp4": "video/mp4",
 }
-READY = {
+READY: dict[str, Any] = {
     "status": "UP",
     "model_class": "SAM2",
     "model_version": "sam2.1_hiera_small-6d1aa6f3",
@@ -42,8 +42,11 @@ READY = {
     "queue": {"click_decode": 0, "click_encode": 0, "video_frame": 0, "tuning": 0, "prewarm": 0},
     "jobs": [],
     "problems": {},
+    "checks": {"found": [], "at": None, "running": False},
     "version": "0.1.0",
 }
+UNTUNED: dict[str, Any] = {"versions": [READY["model_version"]], "tuned": [], "in_use": {}}
+LET_IN = "let-in=yes"
 RADII = (0.12, 0.2, 0.06)
 """Of the masks that a click gets, as shares of the picture's width: three candidates."""
 
@@ -61,12 +64,15 @@ class Scripted:
 @dataclass
 class FakeService:
     """`script`: what the next requests to /predict are answered with, before the usual answers. `requests`: what was
-    asked; `opened`: tasks that were announced with no prompts yet. `wants_password`: of programs; a browser is let
-    in. `last_frame`: up to where clips are tracked, None: to their end.
+    asked; `opened`: tasks that were announced with no prompts yet. `looks`: how often the checks were asked for anew.
+    `wants_password`: of programs; who has opened the page is let in. `last_frame`: up to where clips are tracked, None:
+    to their end.
     """
 
     url: str
     status: dict[str, Any] = field(default_factory=lambda: dict(READY))
+    versions: dict[str, Any] = field(default_factory=lambda: dict(UNTUNED))
+    looks: int = 0
     script: list[Scripted] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
     opened: list[dict[str, Any]] = field(default_factory=list)
@@ -174,17 +180,24 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
-        if path == "/versions" and self.service.wants_password:
-            self._send(401, b"{}", "application/json")
-        elif path == "/" and "text/html" in self.headers.get("accept", ""):
-            self._file(PACKAGE / "web" / "index.html")
-        elif path in {"/", "/versions"}:
+        if path == "/" and "text/html" in self.headers.get("accept", ""):
+            page = (PACKAGE / "web" / "index.html").read_bytes()
+            self._send(200, page, TYPES[".html"], {"Set-Cookie": LET_IN})
+        elif self.service.wants_password and LET_IN not in self.headers.get("cookie", ""):
+            self._json(401, {})
+        elif path == "/":
             self._json(200, self.service.status)
+        elif path == "/versions":
+            self._json(200, self.service.versions)
         else:
             name = path.removeprefix("/web/")
             self._file(FILES.get(name, PACKAGE / "web" / name))
 
     def do_POST(self) -> None:
+        if self.path == "/checks":
+            self.service.looks += 1
+            self._json(202, self.service.status["checks"] | {"running": True})
+            return
         body = self.rfile.read(int(self.headers["content-length"]))
         answer = self.service.predict(json.loads(body))
         timing = {"Server-Timing": "encode;dur=120.4, decode;dur=8.25"} if answer.status == 200 else {}

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.web.conftest import DESKTOP, OpenPage
 from tests.web.fake_service import FakeService, Scripted
 from tests.web.overlay import click, shown
-from tests.web.test_status import CHECKS, JOB
+from tests.web.test_status import CHECKS, JOB, TUNED
 
 PHONE = (390, 844)
 
@@ -26,6 +26,7 @@ def full(open_page: OpenPage, service: FakeService, size: tuple[int, int], schem
             "12": {"error": "MediaError", "detail": "Set a key.", "at": "2026-11-24T02:11:05+00:00"}
         },
     }
+    service.versions |= {"tuned": TUNED, "in_use": {"12": 3}}
     page = open_page(service.url, size=size, color_scheme=scheme, reduced_motion="reduce")
     shown(page)
     click(page, 0.25, 0.5)

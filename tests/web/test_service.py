@@ -12,18 +12,38 @@ import numpy as np
 import pytest
 from label_studio_sam2 import demo
 from label_studio_sam2.commands.running import running
+from label_studio_sam2.engine.versions import Versions
 from label_studio_sam2.settings import DEMO, Settings
 from numpy.typing import NDArray
 from playwright.sync_api import Page, expect
 
+from tests.engine.networks import demo_model
 from tests.web.conftest import OpenPage
 from tests.web.overlay import click, drag, overlay, shown
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with running(Settings(model=DEMO, device="cpu", redis_url="", basic_auth_user="")) as address:
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of a service without a Label Studio, that was tuned to project 7 once."""
+    folder = tmp_path_factory.mktemp("model_cache")
+    tuned(Versions(folder / "versions"))
+    given = Settings(
+        model=DEMO, device="cpu", redis_url="", basic_auth_user="", label_studio_url="", model_cache=folder
+    )
+    with running(given) as address:
         yield f"{address}/"
+
+
+def tuned(versions: Versions) -> None:
+    model = demo_model()
+    held_out = {"one click": {"before": 0.8, "after": 0.85}}
+    figures = {"held_out": held_out}
+    with versions.training(7):
+        version = versions.save(
+            7, model, model.decoder, accepted=True, reason="Used: it is better.", counts={}, figures=figures
+        )
+        versions.add_report(version, "<!doctype html><title>Report</title><h1>Project 7, version 1</h1>")
+    versions.use(7, 1)
 
 
 @pytest.fixture
@@ -107,3 +127,16 @@ def test_the_status_names_the_demo_model(page: Page) -> None:
     click(page, 0.5, 0.5)
     expect(page.locator("#answer")).to_contain_text("score")
     expect(page.locator("#cache")).to_contain_text("encoded anew")
+
+
+def test_the_checks_name_what_is_missing_and_what_to_set(page: Page) -> None:
+    expect(page.locator("#checks")).to_contain_text("LABEL_STUDIO_URL")
+    page.get_by_text("without a finding").click()
+    expect(page.locator("#checks-fine")).to_contain_text("The demo model is in the package.")
+    expect(page.locator("#look-again")).to_have_text("Look again")
+
+
+def test_a_tuned_version_leads_to_its_report(page: Page) -> None:
+    expect(page.locator("#tuned")).to_contain_text("Project 7, version 1in use")
+    page.get_by_role("link", name="Report of project 7, version 1").click()
+    expect(page.get_by_role("heading")).to_have_text("Project 7, version 1")

@@ -17,22 +17,47 @@ JOB = {
 }
 
 
-CHECKS = [
-    {"name": "Redis", "state": "ok", "sentence": "It answers.", "remedy": "", "project": None},
-    {
-        "name": "disk",
-        "state": "warning",
-        "sentence": "2 GB are left.",
-        "remedy": "Make room.",
-        "project": None,
-    },
-    {
-        "name": "interactive",
-        "state": "problem",
-        "sentence": "Interactive predictions are off.",
-        "remedy": "Switch it on.",
+CHECKS = {
+    "found": [
+        {"name": "redis", "state": "ok", "sentence": "Redis answers.", "remedy": "", "project": None},
+        {
+            "name": "disk",
+            "state": "warning",
+            "sentence": "1.9 GiB are free for /model_cache.",
+            "remedy": "Free some, or point MODEL_CACHE to a larger disk.",
+            "project": None,
+        },
+        {
+            "name": "connection",
+            "state": "problem",
+            "sentence": "The project's ML backend is not interactive, so that a click asks nobody.",
+            "remedy": "Run `label-studio-sam2 connect --project 12`, or switch it on under <Settings>.",
+            "project": 12,
+        },
+    ],
+    "at": "2026-11-24T02:11:05+00:00",
+    "running": False,
+}
+LINEAGE = {
+    "base": "sam2.1_hiera_small",
+    "base_hash": "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38",
+    "figures": {"held_out": {"one click": {"before": 0.8124, "after": 0.8542}}, "generic_loss": 0.0012},
+}
+TUNED = [
+    LINEAGE
+    | {
         "project": 12,
-    },
+        "number": number,
+        "accepted": accepted,
+        "reason": reason,
+        "created": f"2026-11-24T0{number}:00:00+00:00",
+        "report": f"/reports/12/{number}",
+    }
+    for number, accepted, reason in (
+        (1, True, "Used: held-out IoU rises by 0.020 (±0.004)."),
+        (2, False, "Not used: it is worse with box on held-out tasks."),
+        (3, True, "Used: held-out IoU rises by 0.042 (±0.010)."),
+    )
 ]
 
 
@@ -102,14 +127,66 @@ def test_a_service_that_went_away_is_named(open_page: OpenPage, service: FakeSer
     expect(page.locator("#pill")).to_have_text("The service does not answer")
 
 
-def test_the_checks_of_the_set_up_are_shown_what_stands_badly_first(
+def test_the_checks_of_the_set_up_are_shown_with_what_to_do_the_worst_first(
     open_page: OpenPage, service: FakeService
 ) -> None:
     page = open_page(service.url)
-    expect(page.locator("#facts")).to_contain_text("cuda")
-    expect(page.locator("#checks-card")).to_be_hidden()
+    expect(page.locator("#checks")).to_have_text("Not made yet.")
     service.status["checks"] = CHECKS
     page.reload()
-    expect(page.locator("#checks li").first).to_contain_text("Project 12: interactive")
-    expect(page.locator("#checks li").first).to_contain_text("Switch it on.")
-    expect(page.locator("#checks li")).to_have_count(3)
+    expect(page.locator("#checks li")).to_have_count(2)
+    worst = page.locator("#checks li").first
+    expect(worst).to_contain_text("Project 12: connectionproblem")
+    expect(worst).to_contain_text("not interactive")
+    expect(worst).to_contain_text(
+        "Run label-studio-sam2 connect --project 12, or switch it on under <Settings>."
+    )
+    expect(worst.locator("code")).to_have_text("label-studio-sam2 connect --project 12")
+
+
+def test_what_is_fine_is_counted_and_shown_on_demand(open_page: OpenPage, service: FakeService) -> None:
+    service.status["checks"] = CHECKS | {"found": CHECKS["found"][:1]}
+    page = open_page(service.url)
+    expect(page.locator("#checks")).to_have_text("Nothing stands in the way of a mask.")
+    expect(page.get_by_text("Redis answers.")).to_be_hidden()
+    page.get_by_text("1 check without a finding").click()
+    expect(page.get_by_text("Redis answers.")).to_be_visible()
+
+
+def test_the_checks_are_made_anew_when_somebody_has_mended_something(
+    open_page: OpenPage, service: FakeService
+) -> None:
+    service.status["checks"] = CHECKS
+    page = open_page(service.url)
+    expect(page.locator("#checks li")).to_have_count(2)
+    service.status["checks"] = CHECKS | {"running": True}
+    page.get_by_role("button", name="Look again").click()
+    expect(page.locator("#look-again")).to_have_text("Looking…")
+    service.status["checks"] = CHECKS | {"found": CHECKS["found"][:1]}
+    expect(page.get_by_role("button", name="Look again")).to_be_visible()
+    expect(page.locator("#checks")).to_have_text("Nothing stands in the way of a mask.")
+    assert service.looks == 1
+
+
+def test_tuned_versions_are_shown_with_their_figures_and_reports(
+    open_page: OpenPage, service: FakeService
+) -> None:
+    service.versions |= {"tuned": TUNED, "in_use": {"12": 3}}
+    page = open_page(service.url)
+    live, refused, replaced = page.locator("#tuned li").all()
+    expect(live).to_contain_text("Project 12, version 3in use")
+    expect(live).to_contain_text("held-out IoU rises by 0.042")
+    expect(live).to_contain_text("one click 0.812 → 0.854")
+    expect(refused).to_contain_text("version 2not in useNot used: it is worse with box on held-out tasks.")
+    expect(replaced).to_contain_text("version 1not in use")
+    expect(replaced).to_contain_text("since then another was chosen")
+    report = live.get_by_role("link", name="Report of project 12, version 3")
+    expect(report).to_have_attribute("href", f"{service.url}reports/12/3")
+
+
+def test_a_version_that_was_tuned_from_another_model_is_not_called_live(
+    open_page: OpenPage, service: FakeService
+) -> None:
+    service.versions |= {"tuned": [TUNED[0] | {"base": "sam2.1_hiera_tiny"}], "in_use": {"12": 1}}
+    page = open_page(service.url)
+    expect(page.locator("#tuned li")).to_contain_text("not in useIt belongs to sam2.1_hiera_tiny-6d1aa6f3")

@@ -14,6 +14,7 @@ from label_studio_sam2.settings import Settings
 NAME = "connection"
 TITLE = "SAM 2"
 """What a project's settings call this service; annotators see it nowhere."""
+BASIC_AUTH = "BASIC_AUTH"
 CONNECTED = {"CO", "TR", "PR"}
 """Label Studio's states of a backend: connected, training, predicting; the others are DI and ER."""
 
@@ -29,6 +30,11 @@ class Cause(NamedTuple):
     remedy: str
 
 
+WANTS_PASSWORD = (
+    "This service wants a user and a password at {url}, and Label Studio sends others or none.",
+    "Run `label-studio-sam2 connect` with the service's own BASIC_AUTH_USER and BASIC_AUTH_PASS.",
+)
+
 CAUSES = (
     Cause(
         "reserved network address",
@@ -36,10 +42,9 @@ CAUSES = (
         SWITCHES,
     ),
     Cause(
-        "authentication parameters",
-        "This service wants a user and a password at {url}, and Label Studio sends others or none.",
-        "Run `label-studio-sam2 connect` with the service's own BASIC_AUTH_USER and BASIC_AUTH_PASS.",
-    ),
+        "authentication parameters", *WANTS_PASSWORD
+    ),  # /health was refused: by a proxy, since ours is open
+    Cause("401 Client Error", *WANTS_PASSWORD),  # /setup was
     Cause(
         "Can't resolve hostname",
         "Label Studio doesn't know the host {host}.",
@@ -72,16 +77,14 @@ def registration(settings: Settings, url: str, project: int) -> dict[str, Any]:
     body: dict[str, Any] = {"url": url, "project": project, "title": TITLE, "is_interactive": True}
     if settings.basic_auth_user:
         body |= {
-            "auth_method": "BASIC_AUTH",
+            "auth_method": BASIC_AUTH,
             "basic_auth_user": settings.basic_auth_user,
             "basic_auth_pass": settings.basic_auth_pass.get_secret_value(),
         }
     return body
 
 
-def connection(
-    client: LabelStudioClient, settings: Settings, project: int, backends: list[dict[str, Any]]
-) -> list[Check]:
+def connection(client: LabelStudioClient, project: int, backends: list[dict[str, Any]]) -> list[Check]:
     """Of a project's ML backends: the interactive switch, how many have it on, whether Label Studio reaches the first.
 
     Raises LabelStudioError where Label Studio can't be asked.
@@ -94,7 +97,7 @@ def connection(
         sentence = "The project's ML backend is not interactive, so that a click asks nobody."
         remedy = connect[:-1] + ", or switch Interactive preannotations on under Settings, Model."
         return [Check(NAME, "problem", sentence, remedy, project)]
-    found = [_reached(client, settings, clicks[0], project)]
+    found = [_reached(client, clicks[0], project)]
     if len(clicks) > 1:
         sentence = (
             f"{len(clicks)} interactive backends are connected; clicks go to the first, {clicks[0]['url']}."
@@ -152,13 +155,25 @@ def _causes(host: str) -> tuple[Cause, ...]:
     return (*CAUSES[:-1], LOOPBACK if host in LOOPBACK_NAMES else CAUSES[-1])
 
 
-def _reached(client: LabelStudioClient, settings: Settings, backend: dict[str, Any], project: int) -> Check:
+def _reached(client: LabelStudioClient, backend: dict[str, Any], project: int) -> Check:
     url = str(backend["url"])
     if backend["state"] not in CONNECTED:
         try:  # saving it as it is makes Label Studio call it and say what went wrong
-            client.patch(f"/api/ml/{backend['id']}", registration(settings, url, project))
+            client.patch(f"/api/ml/{backend['id']}", _as_it_is(backend, project))
         except LabelStudioRefusal as refusal:
             return diagnosis(refusal, url, project)
     return Check(
         NAME, "ok", f"Label Studio reaches this service at {url}; clicks are sent to it.", project=project
     )
+
+
+def _as_it_is(backend: dict[str, Any], project: int) -> dict[str, Any]:
+    """What changes nothing about a backend: Label Studio takes an empty password for the one that it has."""
+    body: dict[str, Any] = {"url": backend["url"], "project": project}
+    if backend.get("auth_method") == BASIC_AUTH:
+        body |= {
+            "auth_method": BASIC_AUTH,
+            "basic_auth_user": backend["basic_auth_user"],
+            "basic_auth_pass": "",
+        }
+    return body

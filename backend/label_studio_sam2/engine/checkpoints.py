@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -65,14 +66,21 @@ CHECKPOINTS = {
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal. Raises CheckpointError where it can't be read."""
+    """The SHA-256 of a file's bytes, in hexadecimal; read again only where the file has changed. Raises CheckpointError
+    where it can't be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        stamp = path.stat()
+        return _sha256(path, (stamp.st_mtime_ns, stamp.st_ino, stamp.st_size))
     except OSError as error:
         raise CheckpointError(
             f"MODEL: {path} can't be read ({error.strerror}). Give a checkpoint's name or a readable file."
         ) from error
+
+
+@lru_cache
+def _sha256(path: Path, _stamp: tuple[int, ...]) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def verify(path: Path, checkpoint: Checkpoint) -> None:

@@ -16,11 +16,13 @@ const SILENT = 'The service does not answer. See whether it is running and wheth
 export const address = (route) => at(route).href;
 
 /** What GET / tells a program. */
-export async function status() {
-  const response = await send(at(''), { headers: { accept: 'application/json' }, cache: 'no-store' });
-  if (!response.ok) throw await refusal(response);
-  return response.json();
-}
+export const status = () => json('', { headers: { accept: 'application/json' }, cache: 'no-store' });
+
+/** The model's versions, and what the tuned ones come from. */
+export const versions = () => json('versions', { cache: 'no-store' });
+
+/** Begins the checks anew, unless they are being made: what was found last. */
+export const look = () => json('checks', { method: 'POST' });
 
 /** Ends a job. */
 export async function cancel(job) {
@@ -63,6 +65,12 @@ export async function predict(request, { signal, onWait }) {
     onWait(problem.message);
     await pause(1000 * Math.min(Number(later) || 1, 10), signal);
   }
+}
+
+async function json(route, options) {
+  const response = await send(at(route), options);
+  if (!response.ok) throw await refusal(response);
+  return response.json();
 }
 
 async function send(url, options) {

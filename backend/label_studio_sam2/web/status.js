@@ -1,7 +1,9 @@
 // The right-hand side: what GET / says, read again from time to time while somebody looks.
 
+import * as checks from './checks.js';
+import { element, facts, list } from './elements.js';
 import * as service from './service.js';
-import { element, facts } from './elements.js';
+import * as versions from './versions.js';
 
 const CALM = 5000; // milliseconds between two looks
 const BUSY = 1000; // while the model loads or a job runs
@@ -14,7 +16,6 @@ const WAITING = {
   prewarm: 'pictures ahead of time',
 };
 const KINDS = { warm: 'Encoding ahead', track: 'Tracking', tune: 'Tuning', fit: 'Tuning' };
-const STANDING = { problem: 'problem', warning: 'look at this', ok: 'fine' };
 const RUNNING = new Set(['queued', 'running']);
 
 const part = (id) => document.getElementById(id);
@@ -27,9 +28,10 @@ export function watch() {
     if (document.hidden) return;
     let pause = CALM;
     try {
-      const status = await service.status();
+      const [status, tuned] = await Promise.all([service.status(), service.versions()]);
       show(status);
-      pause = status.ready && !status.jobs.some((job) => RUNNING.has(job.state)) ? CALM : BUSY;
+      versions.show(tuned, status.model_version);
+      pause = isCalm(status) ? CALM : BUSY;
     } catch (error) {
       pill('down', 'The service does not answer');
     }
@@ -38,9 +40,11 @@ export function watch() {
   };
   document.addEventListener('visibilitychange', look);
   document.addEventListener('asking', look);
+  checks.offerLook(look);
   look();
-
 }
+
+const isCalm = (status) => status.ready && !status.checks.running && !status.jobs.some((job) => RUNNING.has(job.state));
 
 function show(status) {
   pill(...state(status));
@@ -58,8 +62,7 @@ function show(status) {
   showQueue(status.queue ?? {});
   showJobs(status.jobs ?? []);
   showProblems(status.problems ?? {});
-  part('checks-card').hidden = !status.checks?.length;
-  showChecks(status.checks ?? []);
+  checks.show(status.checks);
 }
 
 const state = ({ ready, model, device }) => (ready
@@ -121,7 +124,7 @@ const nameOf = ({ kind, title }) => [KINDS[kind] ?? kind, title].filter(Boolean)
 
 function stopButton(job) {
   const button = element('button', { type: 'button', ariaLabel: `Stop ${nameOf(job)}` }, 'Stop');
-  button.dataset.job = job.id;
+  button.dataset.key = job.id;
   button.addEventListener('click', () => {
     button.disabled = true;
     service.cancel(job.id).catch((error) => { button.replaceWith(error.message); });
@@ -136,27 +139,4 @@ function showProblems(problems) {
       element('strong', {}, project ? `Project ${project}` : 'Without a project'),
       element('small', {}, new Date(at).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short' }))),
     element('span', {}, detail))));
-}
-
-/** What `doctor` found; what stands badly first. */
-function showChecks(checks) {
-  const order = Object.keys(STANDING);
-  const sorted = [...checks].sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state));
-  list(part('checks'), sorted.map(({ name, state: stands, sentence, remedy, project }) => element('li', {},
-    element('span', { className: 'line' },
-      element('strong', {}, project ? `Project ${project}: ${name}` : name),
-      element('small', { className: stands }, STANDING[stands] ?? stands)),
-    element('span', { className: 'muted' }, sentence),
-    ...(remedy ? [element('span', {}, remedy)] : []))));
-}
-
-/** Replaces a list's content only where it says something new, so that focus and reading are not disturbed. */
-function list(root, items) {
-  const fresh = items.length ? items : [element('li', { className: 'muted' }, 'None.')];
-  const markup = fresh.map((item) => item.outerHTML).join('');
-  if (root.dataset.shown === markup) return;
-  const focused = root.contains(document.activeElement) ? document.activeElement.dataset.job : null;
-  root.dataset.shown = markup;
-  root.replaceChildren(...fresh);
-  if (focused) root.querySelector(`[data-job="${CSS.escape(focused)}"]`)?.focus();
 }
