@@ -13,6 +13,7 @@ from label_studio_sam2.answers import Deliveries, Kept
 from label_studio_sam2.engine.model import Model
 from label_studio_sam2.engine.opening import Opened, Opening, open_segmenter
 from label_studio_sam2.engine.segmenter import Segmenter
+from label_studio_sam2.engine.tuned_models import TunedModels
 from label_studio_sam2.engine.tuning import LIMITS, Limits
 from label_studio_sam2.engine.versions import Versions
 from label_studio_sam2.errors import LabelConfigError, NotReady
@@ -41,6 +42,7 @@ class Service:
         self.problems = Problems()
         self.jobs = Jobs(one_at_a_time=("fit", "masks", "warm project"))
         self.tuned = Versions(settings.model_cache / "versions")
+        self.tuned_models = TunedModels(self.tuned)
         self.fit_limits = fit_limits
         self.fitted: dict[int, int] = {}
         self.runs = Runs(self.jobs)
@@ -78,7 +80,7 @@ class Service:
 
     def model(self, project_id: int | None) -> Model:
         """What answers a project's clicks: the loaded model, or a version of it that is tuned to the project."""
-        return self.tuned.model(self.segmenter().model, project_id)
+        return self.tuned_models.get(self.segmenter().model, project_id)
 
     def model_version(self, project_id: int | None = None) -> str:
         """The version that answers a project, or the name of the model that is being loaded."""
@@ -125,8 +127,9 @@ class Service:
     def annotations_at_last_fit(self, project_id: int) -> int:
         """How many annotations the project had when it was tuned last; 0 where it never was."""
         if project_id not in self.fitted:
-            last = [one.counts.get("annotations", 0) for one in self.tuned.all(project_id)]
-            self.fitted[project_id] = last[-1] if last else 0
+            number = self.tuned.latest(project_id)
+            counts = self.tuned.get(project_id, number).counts if number else {}
+            self.fitted[project_id] = int(counts.get("annotations", 0))
         return self.fitted[project_id]
 
     def status(self) -> dict[str, Any]:

@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from label_studio_sam2.engine import image, prompting
 from label_studio_sam2.engine.embedding import Embedding
 from label_studio_sam2.engine.lane import Priority
+from label_studio_sam2.engine.losses import candidates_loss
 from label_studio_sam2.engine.measuring import Example, measure, one_click
 from label_studio_sam2.engine.model import Model
 from label_studio_sam2.engine.segmenter import Segmenter
@@ -42,9 +42,6 @@ WEIGHT_DECAY = 0.01
 CLIP = 1.0
 AVERAGED = 0.95
 """Of the weights that are measured and kept: a moving average over the last twenty steps."""
-
-BCE, OTHERS, RANKING = 5.0, 0.2, 0.5
-"""Weights beside dice and the IoU error: cross-entropy, the candidates that aren't the best, the choice among them."""
 
 REHEARSED = 0.67
 """The share of steps on generic scenes, so that generality isn't forgotten."""
@@ -81,8 +78,8 @@ class Tuned:
     steps: int
 
 
-Report = Callable[[int, str], bool]
-"""Told of the steps taken and in words how it goes; answers whether to go on."""
+Report = Callable[[int, str], None]
+"""Told of the steps taken and in words how it goes; may raise to break off."""
 
 
 def tune(
@@ -116,8 +113,7 @@ def tune(
                 best, best_step, best_score = candidate, step, max(score, best_score)
             if step - best_step >= PATIENCE * CHECKED_EVERY:
                 break
-        if not report(step, f"IoU {best_score:.2f}" if best_step else ""):
-            break
+        report(step, f"IoU {best_score:.2f}" if best_step else "")
     return Tuned(best, best_step, step)
 
 
@@ -207,39 +203,6 @@ def _first(mask: Bitmap, ambiguous: bool, rng: np.random.Generator) -> Points:
 def _and_correction(prompt: Points, mask: Bitmap, answered: Bitmap, rng: np.random.Generator) -> Points:
     at = prompting.correction(mask, answered, rng) or prompting.click(mask, rng)
     return [*prompt, (at.x, at.y, image.POSITIVE if at.positive else image.NEGATIVE)]
-
-
-def candidates_loss(logits: Tensor, ious: Tensor, truth: Tensor) -> Tensor:
-    """The mean loss of N prompts: logits (N, 4, S, S) and predicted IoUs (N, 4), the single mask first, against the
-    truth (N, S, S) as shares of each cell.
-
-    The single mask counts, and the best of the three candidates (Segment Anything, appendix A), and the others a
-    little. The IoU head learns each mask's IoU, and which candidate is the best: that is the one which is answered.
-    """
-    losses = _mask_losses(logits, truth)
-    three = losses[:, 1:]
-    masks = losses[:, 0] + three.amin(1) + OTHERS * three.mean(1)
-    actual = _ious(logits, truth)
-    error = (ious - actual).abs().mean(1)
-    wanted = (actual[:, 1:] / 0.1).softmax(1)
-    choice = -(wanted * (ious[:, 1:] / 0.1).log_softmax(1)).sum(1)
-    return (masks + error + RANKING * choice).mean()
-
-
-def _mask_losses(logits: Tensor, truth: Tensor) -> Tensor:
-    """(N, C): cross-entropy and dice of each candidate."""
-    wanted = truth[:, None].expand_as(logits)
-    entropy = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean((2, 3))
-    shares = logits.sigmoid()
-    dice = 1 - (2 * (shares * wanted).sum((2, 3)) + 1) / (shares.sum((2, 3)) + wanted.sum((2, 3)) + 1)
-    return BCE * entropy + dice
-
-
-@torch.no_grad()
-def _ious(logits: Tensor, truth: Tensor) -> Tensor:
-    found, wanted = logits > 0, (truth > 0.5)[:, None]
-    union = (found | wanted).sum((2, 3))
-    return (found & wanted).sum((2, 3)) / union.clamp(min=1)
 
 
 def _answer(logits: Tensor, ious: Tensor, ambiguous: bool) -> Tensor:
