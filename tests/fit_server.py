@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import Event
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -25,19 +27,35 @@ class FitServer(ProjectServer):
     """With projects whose tasks are annotated. Tasks are asked for in lists only: asked for one by itself, Label Studio
     would ask its backends for a prediction."""
 
-    def __init__(self, projects: int = 1) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.projects += [Project(label_config=CONFIG) for _ in range(projects)]
+        self._open = Event()
+        self._open.set()
+        self._asked = Event()
+
+    def make(self, label_config: str = CONFIG) -> int:
+        """Another project; its number."""
+        self.projects.append(Project(label_config=label_config))
+        return len(self.projects)
+
+    @contextmanager
+    def silent(self) -> Iterator[Event]:
+        """Answers nothing while the block runs; the event tells that somebody waits for an answer."""
+        self._asked.clear()
+        self._open.clear()
+        try:
+            yield self._asked
+        finally:
+            self._open.set()
 
     def annotate(
-        self, pixels: Pixels, masks: Sequence[Bitmap], *, project: int = 1, **annotation: Any
+        self, project: int, pixels: Pixels, masks: Sequence[Bitmap], **annotation: Any
     ) -> dict[str, Any]:
         """Another task with its picture and one annotation that has these masks; the task."""
-        png = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
         regions = [brush(mask, f"region{number}") for number, mask in enumerate(masks)]
-        return self.add(png, "image", {"result": regions} | annotation, project=project)
+        return self.add(project, "image", png(pixels), {"result": regions} | annotation)
 
-    def add(self, content: bytes, key: str, *annotations: dict[str, Any], project: int = 1) -> dict[str, Any]:
+    def add(self, project: int, key: str, content: bytes, *annotations: dict[str, Any]) -> dict[str, Any]:
         """Another task, its file and its annotations; the task."""
         number = 1 + sum(len(one.tasks) for one in self.projects)
         path = f"/data/upload/{project}/{number}"
@@ -56,6 +74,8 @@ class FitServer(ProjectServer):
         return super()._shown(number) | {"total_annotations_number": total}
 
     def _answer(self, exchange: Exchange) -> None:
+        self._asked.set()
+        self._open.wait()
         if (exchange.command, urlsplit(exchange.path).path) == ("GET", "/api/tasks/"):
             if self._known(exchange):
                 self._list(exchange)
@@ -71,6 +91,10 @@ class FitServer(ProjectServer):
         if query.get("fields") != "all":
             page = [{"id": task["id"], "data": task["data"]} for task in page]
         exchange.json(200, {"total": len(found), "tasks": page})
+
+
+def png(pixels: Pixels) -> bytes:
+    return cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
 def brush(mask: Bitmap, name: str) -> Region:
@@ -89,10 +113,18 @@ def brush(mask: Bitmap, name: str) -> Region:
     }
 
 
-def start_training(project: int = 1) -> dict[str, Any]:
+def start_training(project: int) -> dict[str, Any]:
     """The event as it was recorded, for this project."""
     body: dict[str, Any] = recorded("start_training_ui")[0]["body"]
     return body | {"project": body["project"] | {"id": project, "label_config": CONFIG}}
+
+
+def annotation_created(project: int, *, every: int, annotations: int) -> dict[str, Any]:
+    """The event of a project that wants to be tuned every so many annotations, and has so many."""
+    config = CONFIG.replace('smart="false"', f'smart="false" model_fit_every="{every}"')
+    event = start_training(project) | {"action": "ANNOTATION_CREATED"}
+    event["project"] |= {"label_config": config, "total_annotations_number": annotations}
+    return event
 
 
 def noise(seed: int, width: int = 96, height: int = 64) -> Pixels:

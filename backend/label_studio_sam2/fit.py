@@ -94,10 +94,13 @@ def _judged(project: int, service: Service, job: Job, found: TrainingSet, tuned:
         job.go_on()
         return measure(segmenter, model, examples)
 
-    new = generality.bearable(base, tuned.decoder, measured)
+    most = service.fit_limits.scenes
+    choosing = generality.examples("choosing", base.image_size, most)
+    judging = generality.examples("judging", base.image_size, most)
+    new = generality.bearable(base, tuned.decoder, choosing, measured)
     before, after = (measured(model, held_out) for model in (live, new))
     groups = [example.group for example in held_out]
-    verdict = judge(list(KINDS), groups, before, after, generality.lost(base, new, measured))
+    verdict = judge(list(KINDS), groups, before, after, generality.lost(base, new, judging, measured))
     counts = found.counts() | {"steps": tuned.step, "steps_tried": tuned.steps}
     version = service.tuned.save(project, base, new.decoder, verdict, counts)
     title = f"Project {project}, version {version.number}"

@@ -7,6 +7,7 @@ moves have no say in whether it may be used, and those that judge have none in h
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from torch import nn
 
@@ -24,28 +25,28 @@ Measure = Callable[[Model, Sequence[Example]], IoUs]
 """What a model answers; see `engine.measuring.measure`."""
 
 
-def examples(part: Part, side: int) -> list[Example]:
-    """The objects of one part of the generic scenes, on the square of a model with this side."""
+def examples(part: Part, side: int, most: int | None = None) -> list[Example]:
+    """The objects of one part of the generic scenes, or of its first `most`, on the square of a model with this
+    side."""
     found: list[Example] = []
-    for scene in scenes(part):
+    for scene in islice(scenes(part), most):
         picture = Picture(scene.digest, lambda pixels=scene.pixels: pixels)  # type: ignore[misc]
         made = (Example.of(picture, mask, side, scene.digest) for mask in scene.masks)
         found += [example for example in made if example is not None]
     return found
 
 
-def bearable(base: Model, tuned: nn.Module, measure: Measure) -> Model:
-    """The base with as much of a tuned decoder as surely loses no more than is allowed on the choosing scenes; with
-    the least of it where that is too much, too."""
-    chosen_by = examples("choosing", base.image_size)
-    before = measure(base, chosen_by)
-    groups = [example.group for example in chosen_by]
+def bearable(base: Model, tuned: nn.Module, choosing: Sequence[Example], measure: Measure) -> Model:
+    """The base with as much of a tuned decoder as surely loses no more than is allowed on these examples; with the
+    least of it where that is too much, too."""
+    before = measure(base, choosing)
+    groups = [example.group for example in choosing]
 
     def moved(share: float) -> Model:
         return base.tuned(between(base.decoder, tuned, share), "candidate")
 
     def bears(share: float) -> bool:
-        loss = Change.of((before - measure(moved(share), chosen_by)).mean(axis=1), groups)
+        loss = Change.of((before - measure(moved(share), choosing)).mean(axis=1), groups)
         return loss.gain + loss.noise <= MOST_LOSS
 
     if bears(1.0):
@@ -57,7 +58,6 @@ def bearable(base: Model, tuned: nn.Module, measure: Measure) -> Model:
     return moved(borne or too_far)
 
 
-def lost(base: Model, version: Model, measure: Measure) -> float:
-    """The mean IoU that a version loses on the judging scenes, over all prompts."""
-    judged_by = examples("judging", base.image_size)
-    return float((measure(base, judged_by) - measure(version, judged_by)).mean())
+def lost(base: Model, version: Model, judging: Sequence[Example], measure: Measure) -> float:
+    """The mean IoU that a version loses on these examples, over all prompts."""
+    return float((measure(base, judging) - measure(version, judging)).mean())

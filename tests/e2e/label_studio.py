@@ -82,6 +82,10 @@ class LabelStudio:
     def annotations(self, task: int) -> list[dict[str, Any]]:
         return list(self.call("GET", f"/api/tasks/{task}/annotations/"))
 
+    def annotate(self, task: int, result: list[dict[str, Any]]) -> None:
+        """A submitted annotation."""
+        self.call("POST", f"/api/tasks/{task}/annotations/", json={"result": result})
+
     def retrieve_predictions(self, project: int) -> None:
         """What "Retrieve Predictions" in the Data Manager does with all tasks selected."""
         path = f"/api/dm/actions?id=retrieve_tasks_predictions&project={project}"

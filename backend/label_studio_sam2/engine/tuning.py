@@ -59,11 +59,13 @@ PATIENCE = 4
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """A run ends within about `seconds`, of which encoding may take `collecting`, and tunes at most `steps` steps."""
+    """Tuning takes at most `steps` steps and ends `seconds` after the run began, of which reading and encoding may
+    take `collecting`. Then it is measured on the held-out examples and twice so many generic scenes."""
 
     seconds: float = 240
     collecting: float = 100
     steps: int = 400
+    scenes: int = 24
 
 
 LIMITS = Limits()
