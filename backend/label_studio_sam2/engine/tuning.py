@@ -233,11 +233,11 @@ def _half(weight: Tensor) -> Tensor:
 def _pictures(
     training: Sequence[Example], rehearsal: Sequence[Example], rng: np.random.Generator
 ) -> Iterator[list[Example]]:
-    """The examples of one picture at a time, for ever: the project's in random order, now and then a generic one."""
+    """The examples of one picture at a time, for ever: the project's in random order, generic ones in between."""
     project, generic = _by_picture(training), _by_picture(rehearsal)
     while True:
         for index in rng.permutation(len(project)):
-            if generic and rng.random() < REHEARSED / (1 - REHEARSED):
+            while generic and rng.random() < REHEARSED:
                 yield generic[int(rng.integers(len(generic)))]
             yield project[index]
 
