@@ -151,7 +151,7 @@ class Editor:
         """Settings, Model, the backend's menu, Start Training; waits until Label Studio has passed it on."""
         self.page.goto(f"{self.label_studio.url}/projects/{project}/settings/ml")
         self.page.get_by_label("Machine learning model options").click()
-        self.page.get_by_text("Start Training").click()
+        self.page.get_by_text("Start Training", exact=True).click()
         self.page.get_by_role("button", name="Start Training").click()
         self.page.get_by_text("Request Sent!").wait_for()
         self.screenshot(screenshots / "start_training.png")

@@ -12,7 +12,8 @@ from label_studio_sam2.engine.cache import EmbeddingCache
 from label_studio_sam2.engine.lane import Lane
 from label_studio_sam2.engine.measuring import KINDS, Example, measure, one_click
 from label_studio_sam2.engine.segmenter import Segmenter
-from label_studio_sam2.engine.tuning import FROZEN, Report, Tuned, between, tune
+from label_studio_sam2.engine.tuning import Report, Tuned, between, tune
+from label_studio_sam2.engine.tuning_session import FROZEN
 from label_studio_sam2.types import Picture
 
 from demo_model.scenes import draw_scene

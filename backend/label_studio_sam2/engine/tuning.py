@@ -1,53 +1,27 @@
-"""Tunes a model's mask decoder to masks that annotators accepted; what the embedding depends on stays as it is.
+"""Tunes a model's mask decoder to masks that annotators accepted.
 
-The tuned decoder is a copy, so clicks go on with the old one. Each step is one piece of work on the device lane, of
-lower priority than any click, and holds one picture's embedding: those come from the cache, not from memory of ours.
+Each step is one piece of work on the device lane, of lower priority than any click, and holds one picture's embedding:
+those come from the cache, not from memory of ours.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from math import cos, pi
 from time import monotonic
 
-import cv2
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from label_studio_sam2.engine import image, prompting
-from label_studio_sam2.engine.embedding import Embedding
 from label_studio_sam2.engine.lane import Priority
-from label_studio_sam2.engine.losses import candidates_loss
 from label_studio_sam2.engine.measuring import Example, measure, one_click
-from label_studio_sam2.engine.model import Model
 from label_studio_sam2.engine.segmenter import Segmenter
-from label_studio_sam2.types import Bitmap
+from label_studio_sam2.engine.tuning_session import TuningSession, rounded
 
-FROZEN = ("conv_s0", "conv_s1", "obj_score_token", "pred_obj_score_head")
-"""The first two are part of the embedding (SAM2Base.forward_image); whether an object is there isn't taught."""
-
-PROMPTS = 6
-"""A step's prompts, all on one picture."""
-
-RATE = 5e-4
-WARM_UP, LAST = 20, 0.05
-"""The rate rises for so many steps and falls on a cosine to this share: what was learnt settles with the rest."""
-
-WEIGHT_DECAY = 0.01
-CLIP = 1.0
-AVERAGED = 0.95
-"""Of the weights that are measured and kept: a moving average over the last twenty steps."""
-
-REHEARSED = 0.67
-"""The share of steps on generic scenes, so that generality isn't forgotten."""
-
-CORRECTED = 0.4
-"""The share of steps that go on with corrective clicks."""
+REHEARSED = 0.8
+"""The share of steps on generic scenes, so that what was answered there is not forgotten."""
 
 CHECKED_EVERY = 40
 AS_GOOD = 0.01
@@ -98,14 +72,16 @@ def tune(
     """A copy of the decoder, tuned until `checking` stops to improve, the steps are done, or `deadline` (of
     `time.monotonic`). A step may still be under way then, so it can take that much longer."""
     begun = monotonic()
-    session = _Session(segmenter.model, seed)
+    session = TuningSession(segmenter.model, seed)
     best, best_step, best_score, step = session.kept(), 0, -1.0, 0
     pictures = _pictures(training, rehearsal, np.random.default_rng(seed))
     while step < most_steps and monotonic() < deadline:
-        examples = next(pictures)
+        examples, generic = next(pictures)
         embedding = segmenter.embed(examples[0].picture, Priority.TUNING).embedding
         done = min(1.0, max(step / most_steps, (monotonic() - begun) / (deadline - begun)))
-        segmenter.lane.run(Priority.TUNING, partial(session.step, examples, embedding, done), grad=True)
+        segmenter.lane.run(
+            Priority.TUNING, partial(session.step, examples, embedding, generic, done), grad=True
+        )
         step += 1
         if step % CHECKED_EVERY == 0 or step == most_steps:
             candidate = session.kept()
@@ -124,122 +100,21 @@ def between(base: nn.Module, tuned: nn.Module, share: float) -> nn.Module:
     than what it keeps of the other (Wortsman et al. 2022, Robust fine-tuning of zero-shot models)."""
     mixed = copy.deepcopy(tuned)
     first, second = base.state_dict(), tuned.state_dict()
-    mixed.load_state_dict({name: _half(first[name].lerp(second[name], share)) for name in first})
+    mixed.load_state_dict({name: rounded(first[name].lerp(second[name], share)) for name in first})
     return mixed
-
-
-class _Session:
-    """The decoder in training, its optimizer and its moving average. Used on the lane only, by one run."""
-
-    def __init__(self, model: Model, seed: int) -> None:
-        self.decoder = copy.deepcopy(model.decoder)
-        self.model = replace(model, decoder=self.decoder, dense_positions=model.dense_positions.clone())
-        for name, weight in self.decoder.named_parameters():
-            weight.requires_grad_(name.partition(".")[0] not in FROZEN)
-        self._weights = [weight for weight in self.decoder.parameters() if weight.requires_grad]
-        self._average = [weight.detach().clone() for weight in self._weights]
-        self._optimizer = torch.optim.AdamW(self._weights, lr=RATE, weight_decay=WEIGHT_DECAY, fused=True)
-        self._steps = 0
-        self._rng = np.random.default_rng(seed)
-
-    def step(self, examples: Sequence[Example], embedding: Embedding, done: float) -> None:
-        """One step of the optimizer on one picture's examples; `done` is the share of the run that is over."""
-        chosen = [examples[i] for i in self._rng.permutation(np.resize(np.arange(len(examples)), PROMPTS))]
-        self._steps += 1
-        for group in self._optimizer.param_groups:
-            group["lr"] = RATE * min(1, self._steps / WARM_UP, (1 + LAST + (1 - LAST) * cos(pi * done)) / 2)
-        self._optimizer.zero_grad(set_to_none=True)
-        self._loss(chosen, embedding).backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self._weights, CLIP)
-        self._optimizer.step()
-        with torch.no_grad():
-            keep = min(AVERAGED, self._steps / (self._steps + 1))
-            torch._foreach_lerp_(self._average, self._weights, 1 - keep)
-
-    def kept(self) -> nn.Module:
-        """The averaged decoder, its weights rounded as they are stored."""
-        decoder: nn.Module = copy.deepcopy(self.decoder)
-        averaged = iter(self._average)
-        for weight in decoder.parameters():
-            weight.data = _half(next(averaged) if weight.requires_grad else weight.data)
-        return decoder.eval().requires_grad_(False)
-
-    def _loss(self, examples: Sequence[Example], embedding: Embedding) -> Tensor:
-        model, side = self.model, self.model.image_size
-        masks = [example.mask.bitmap() for example in examples]
-        truth = torch.from_numpy(np.stack([_coarse(mask, side // 4) for mask in masks])).to(model.device)
-        ambiguous = bool(self._rng.random() < 0.6)
-        prompts = [_first(mask, ambiguous, self._rng) for mask in masks]
-        logits, ious = self._decode(embedding, prompts, None)
-        loss = candidates_loss(logits, ious, truth)
-        rounds = int(self._rng.integers(1, 3)) if self._rng.random() < CORRECTED else 0
-        for _ in range(rounds):
-            fed = _answer(logits, ious, ambiguous).detach()
-            answers = _bitmaps(fed, side)
-            prompts = [_and_correction(*row, self._rng) for row in zip(prompts, masks, answers, strict=True)]
-            ambiguous = False
-            logits, ious = self._decode(embedding, prompts, fed.clamp(-image.LOGIT_BOUND, image.LOGIT_BOUND))
-            loss = loss + candidates_loss(logits, ious, truth)
-        return loss / (1 + rounds)
-
-    def _decode(
-        self, embedding: Embedding, prompts: Sequence[Points], fed: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        rows = torch.tensor(np.array(prompts), dtype=torch.float32, device=self.model.device)
-        points = rows[..., :2], rows[..., 2].int()
-        return image.decode_all(self.model, embedding, points, None if fed is None else fed[:, None])
-
-
-Points = list[tuple[float, float, int]]
-"""x and y in pixels of the model's square, and the prompt encoder's label."""
-
-
-def _first(mask: Bitmap, ambiguous: bool, rng: np.random.Generator) -> Points:
-    if ambiguous:
-        at = prompting.click(mask, rng)
-        return [(at.x, at.y, image.POSITIVE)]
-    x0, y0, x1, y1 = prompting.box(mask, rng)
-    return [(x0, y0, image.BOX_TOP_LEFT), (x1, y1, image.BOX_BOTTOM_RIGHT)]
-
-
-def _and_correction(prompt: Points, mask: Bitmap, answered: Bitmap, rng: np.random.Generator) -> Points:
-    at = prompting.correction(mask, answered, rng) or prompting.click(mask, rng)
-    return [*prompt, (at.x, at.y, image.POSITIVE if at.positive else image.NEGATIVE)]
-
-
-def _answer(logits: Tensor, ious: Tensor, ambiguous: bool) -> Tensor:
-    """The logits (N, S, S) of the mask that would be answered."""
-    if not ambiguous:
-        return logits[:, 0]
-    best = ious[:, 1:].argmax(1) + 1
-    return logits[torch.arange(len(logits), device=logits.device), best]
-
-
-def _bitmaps(logits: Tensor, side: int) -> list[Bitmap]:
-    return [cv2.resize(one, (side, side)) > 0 for one in logits.cpu().numpy()]
-
-
-def _coarse(mask: Bitmap, side: int) -> NDArray[np.float32]:
-    shares: NDArray[np.float32] = cv2.resize(
-        mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA
-    )
-    return shares
-
-
-def _half(weight: Tensor) -> Tensor:
-    return weight.half().to(weight.dtype)
 
 
 def _pictures(
     training: Sequence[Example], rehearsal: Sequence[Example], rng: np.random.Generator
-) -> Iterator[list[Example]]:
-    """The examples of one picture at a time, for ever: the project's in random order, generic ones in between."""
+) -> Iterator[tuple[list[Example], bool]]:
+    """The examples of one picture at a time, and whether it is a generic one, for ever: the project's in random order
+    with generic ones in between."""
     project, generic = _by_picture(training), _by_picture(rehearsal)
     while True:
         for index in rng.permutation(len(project)):
             while generic and rng.random() < REHEARSED:
-                yield generic[int(rng.integers(len(generic)))]
-            yield project[index]
+                yield generic[int(rng.integers(len(generic)))], True
+            yield project[index], False
 
 
 def _by_picture(examples: Sequence[Example]) -> list[list[Example]]:
