@@ -127,9 +127,8 @@ class Service:
     def annotations_at_last_fit(self, project_id: int) -> int:
         """How many annotations the project had when it was tuned last; 0 where it never was."""
         if project_id not in self.fitted:
-            number = self.tuned.latest(project_id)
-            counts = self.tuned.get(project_id, number).counts if number else {}
-            self.fitted[project_id] = int(counts.get("annotations", 0))
+            last = self.tuned.latest(project_id)
+            self.fitted[project_id] = last.counts.get("annotations", 0) if last else 0
         return self.fitted[project_id]
 
     def status(self) -> dict[str, Any]:

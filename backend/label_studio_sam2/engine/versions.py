@@ -75,7 +75,7 @@ class Versions:
                 raise Busy(
                     f"Project {project} is being tuned already. Wait for it, or cancel its job."
                 ) from error
-            for left in folder.glob(f"*{PART}"):  # by a run that was killed: nobody else writes here now
+            for left in folder.glob(f"v*{PART}"):  # by a run that was killed: nobody else writes versions now
                 left.unlink(missing_ok=True)
             yield
 
@@ -86,7 +86,7 @@ class Versions:
         content = save_tensors({name: tensor.half() for name, tensor in decoder.state_dict().items()})
         version = Version(
             project,
-            (self.latest(project) or 0) + 1,
+            self._newest(project) + 1,
             base.name,
             base.hash,
             hashlib.sha256(content).hexdigest(),
@@ -117,10 +117,9 @@ class Versions:
             (version for version in read if version is not None), key=lambda v: (v.project, v.number)
         )
 
-    def latest(self, project: int) -> int | None:
-        """The number of the project's newest version, without reading any."""
-        numbers = (path.stem[1:] for path in self._of(project).glob("v*.json"))
-        return max((int(number) for number in numbers if number.isdecimal()), default=None)
+    def latest(self, project: int) -> Version | None:
+        """A project's newest version, without reading the others; None where there is none, or it is damaged."""
+        return _read(self._of(project) / f"v{self._newest(project)}.json")
 
     def get(self, project: int, number: int) -> Version:
         """Raises UnknownVersion."""
@@ -177,6 +176,11 @@ class Versions:
         except (OSError, SafetensorError, RuntimeError) as error:
             raise CheckpointError(f"{name} can't be read from {path}. Tune the project again.") from error
         return base.tuned(decoder.to(base.device).eval().requires_grad_(False), version.name)
+
+    def _newest(self, project: int) -> int:
+        """By the files' names; 0 where there is none."""
+        numbers = (path.stem[1:] for path in self._of(project).glob("v*.json"))
+        return max((int(number) for number in numbers if number.isdecimal()), default=0)
 
     def _history(self, project: int) -> list[int | None]:
         """What was in use, the last entry is in use now; it begins with the base model."""
