@@ -34,7 +34,7 @@ def tuned() -> nn.Module:
 def share(model: Model) -> float:
     weights = (one.decoder.iou_token.weight[0, 0] for one in (model, demo_model()))
     now, before = map(float, weights)
-    return round((now - before) * 16) / 16
+    return round(now - before, 2)
 
 
 class Measured:
@@ -49,21 +49,10 @@ class Measured:
 
 
 @pytest.mark.parametrize(
-    ("loss", "spread", "borne"),
-    [
-        (0.0, 0.0, 1.0),
-        (0.0099, 0.0, 1.0),
-        (0.0198, 0.0, 0.5),
-        (0.0396, 0.0, 0.25),
-        (0.0198, 0.03, 0.25),
-        (-0.1, 0.0, 1.0),
-        (1.0, 0.0, 1 / 16),
-    ],
+    ("loss", "borne"), [(0.0, 1.0), (0.0074, 1.0), (0.01, 0.7), (0.02, 0.25), (-0.1, 1.0), (1.0, 0.1)]
 )
-def test_a_decoder_moves_as_far_as_surely_loses_no_more_than_a_hundredth(
-    loss: float, spread: float, borne: float
-) -> None:
-    assert share(bearable(demo_model(), tuned(), OBJECTS, Measured(loss, spread))) == borne
+def test_a_decoder_moves_as_far_as_loses_less_than_is_allowed(loss: float, borne: float) -> None:
+    assert share(bearable(demo_model(), tuned(), OBJECTS, Measured(loss, 0.03))) == borne
 
 
 def test_what_is_lost_is_the_mean_over_objects_and_prompts() -> None:

@@ -54,7 +54,7 @@ def test_start_training_teaches_the_next_click_what_annotators_accepted(
     editor.start_training(project, screenshots)
     job = finished(backend)
 
-    assert job["result"]["used"], job
+    assert job["result"]["used"], job["result"]
     assert job["result"]["counts"]["annotations"] == 1 + len(OTHERS)
     after = clicked(editor, project, again, NEW)
     assert editor.answered_by == f"{base}+project{project}.v1"

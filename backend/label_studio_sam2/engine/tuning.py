@@ -24,11 +24,12 @@ REHEARSED = 0.8
 """The share of steps on generic scenes, so that what was answered there is not forgotten."""
 
 CHECKED_EVERY = 40
-AS_GOOD = 0.01
-"""In IoU: of candidates about as good the latest is kept, for generality returns as the rate falls."""
+AS_GOOD = 0.05
+"""In IoU, about what a few examples are sure to: of candidates as good as the best the latest is kept, for generality
+returns as the rate falls."""
 
 PATIENCE = 4
-"""Checks without a better result before tuning stops."""
+"""Checks without a result as good as the best before tuning stops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Limits:
 
     seconds: float = 240
     collecting: float = 100
-    steps: int = 400
+    steps: int = 600
     scenes: int = 24
 
 
@@ -69,7 +70,7 @@ def tune(
     report: Report,
     seed: int = 0,
 ) -> Tuned:
-    """A copy of the decoder, tuned until `checking` stops to improve, the steps are done, or `deadline` (of
+    """A copy of the decoder, tuned until `checking` gets worse, the steps are done, or `deadline` (of
     `time.monotonic`). A step may still be under way then, so it can take that much longer."""
     begun = monotonic()
     session = TuningSession(segmenter.model, seed)
