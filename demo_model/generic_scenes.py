@@ -18,7 +18,7 @@ from demo_model.shapes import Difficulty
 from demo_model.textures import Pixels
 
 FIRST_SEED = 900_000
-COUNT = 40
+COUNT = 80
 QUALITY = 85
 
 

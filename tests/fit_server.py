@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import Event
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import cv2
 import numpy as np
@@ -14,6 +16,7 @@ from label_studio_sam2.types import Bitmap, Pixels
 
 from tests.http.asking import CONFIG
 from tests.label_studio_server import Project, ProjectServer
+from tests.labelstudio.project_server import passes, submitted
 from tests.labelstudio.regions import recorded
 from tests.labelstudio.servers import Exchange
 
@@ -21,34 +24,77 @@ Region = dict[str, Any]
 
 
 class FitServer(ProjectServer):
-    """With a project whose tasks are annotated; one task can be asked for, as Label Studio answers it."""
+    """With projects whose tasks are annotated. Tasks are asked for in lists only: asked for one by itself, Label Studio
+    would ask its backends for a prediction."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.projects.append(Project(label_config=CONFIG))
-        self.pictures_read = 0
+        self._open = Event()
+        self._open.set()
+        self._asked = Event()
 
-    def annotate(self, pixels: Pixels, masks: Sequence[Bitmap], **annotation: Any) -> dict[str, Any]:
+    def make(self, label_config: str = CONFIG) -> int:
+        """Another project; its number."""
+        self.projects.append(Project(label_config=label_config))
+        return len(self.projects)
+
+    @contextmanager
+    def silent(self) -> Iterator[Event]:
+        """Answers nothing while the block runs; the event tells that somebody waits for an answer."""
+        self._asked.clear()
+        self._open.clear()
+        try:
+            yield self._asked
+        finally:
+            self._open.set()
+
+    def annotate(
+        self, project: int, pixels: Pixels, masks: Sequence[Bitmap], **annotation: Any
+    ) -> dict[str, Any]:
         """Another task with its picture and one annotation that has these masks; the task."""
-        tasks = self.projects[0].tasks
-        path = f"/data/upload/1/{len(tasks) + 1}.png"
-        self.files[path] = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
-        result = [brush(mask, f"region{number}") for number, mask in enumerate(masks)]
+        regions = [brush(mask, f"region{number}") for number, mask in enumerate(masks)]
+        return self.add(project, "image", png(pixels), {"result": regions} | annotation)
+
+    def add(self, project: int, key: str, content: bytes, *annotations: dict[str, Any]) -> dict[str, Any]:
+        """Another task, its file and its annotations; the task."""
+        number = 1 + sum(len(one.tasks) for one in self.projects)
+        path = f"/data/upload/{project}/{number}"
+        self.files[path] = content
         task = {
-            "id": len(tasks) + 1,
-            "data": {"image": path},
-            "annotations": [{"id": len(tasks) + 1, "was_cancelled": False, "result": result} | annotation],
+            "id": number,
+            "data": {key: path},
+            "annotations": [{"id": number, "was_cancelled": False} | one for one in annotations],
             "predictions": [],
         }
-        tasks.append(task)
+        self.projects[project - 1].tasks.append(task)
         return task
 
+    def _shown(self, number: int) -> dict[str, Any]:
+        total = sum(map(submitted, self.projects[number - 1].tasks))
+        return super()._shown(number) | {"total_annotations_number": total}
+
     def _answer(self, exchange: Exchange) -> None:
-        found = re.fullmatch(r"/api/tasks/(\d+)/", urlsplit(exchange.path).path)
-        if found and self._known(exchange):
-            exchange.json(200, self.projects[0].tasks[int(found[1]) - 1])
-        elif not found:
+        self._asked.set()
+        self._open.wait()
+        if (exchange.command, urlsplit(exchange.path).path) == ("GET", "/api/tasks/"):
+            if self._known(exchange):
+                self._list(exchange)
+        else:
             super()._answer(exchange)
+
+    def _list(self, exchange: Exchange) -> None:
+        query = {name: values[0] for name, values in parse_qs(urlsplit(exchange.path).query).items()}
+        conditions = json.loads(query["query"])["filters"]["items"]
+        tasks = self.projects[int(query["project"]) - 1].tasks
+        found = [task for task in tasks if all(passes(task, one) for one in conditions)]
+        page = found[: int(query["page_size"])]
+        if query.get("fields") != "all":
+            page = [{"id": task["id"], "data": task["data"]} for task in page]
+        exchange.json(200, {"total": len(found), "tasks": page})
+
+
+def png(pixels: Pixels) -> bytes:
+    return cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
 def brush(mask: Bitmap, name: str) -> Region:
@@ -67,10 +113,18 @@ def brush(mask: Bitmap, name: str) -> Region:
     }
 
 
-def start_training(project: int = 1) -> dict[str, Any]:
+def start_training(project: int) -> dict[str, Any]:
     """The event as it was recorded, for this project."""
     body: dict[str, Any] = recorded("start_training_ui")[0]["body"]
     return body | {"project": body["project"] | {"id": project, "label_config": CONFIG}}
+
+
+def annotation_created(project: int, *, every: int, annotations: int) -> dict[str, Any]:
+    """The event of a project that wants to be tuned every so many annotations, and has so many."""
+    config = CONFIG.replace('smart="false"', f'smart="false" model_fit_every="{every}"')
+    event = start_training(project) | {"action": "ANNOTATION_CREATED"}
+    event["project"] |= {"label_config": config, "total_annotations_number": annotations}
+    return event
 
 
 def noise(seed: int, width: int = 96, height: int = 64) -> Pixels:

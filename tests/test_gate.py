@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from label_studio_sam2.gate import Change, generality_loss, judge
+from label_studio_sam2.gate import Change, judge
 
 KINDS = ["one click", "box"]
 
@@ -41,7 +41,3 @@ def test_masks_of_one_task_count_as_one() -> None:
     same = Change.of(np.array([0.1, 0.1, 0.1, 0.3]), ["1", "1", "1", "2"])
     assert same.gain == pytest.approx(0.2)
     assert Change.of(np.array([0.1, 0.2]), ["1", "1"]).noise == float("inf")
-
-
-def test_what_is_lost_is_the_mean_over_all_prompts() -> None:
-    assert generality_loss(np.array([[0.8, 0.9]]), np.array([[0.7, 0.9]])) == pytest.approx(0.05)

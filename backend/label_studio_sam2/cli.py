@@ -158,18 +158,6 @@ def masklets(
     command.run(export, out, form, videos=videos, fetch=fetch, every=every, settings=Settings())
 
 
-@app.command()
-def fit(project: Annotated[int, typer.Option(help="The project's id, as in its address.")]) -> None:
-    """Tune the model to what annotators accepted in a project; use the new version only if it is better.
-
-    A running service with the same MODEL_CACHE answers with it from its next
-    click on. The exit code is 1 where no better version came of it.
-    """
-    from label_studio_sam2.commands import fit as command
-
-    raise typer.Exit(command.run(Settings(), project))
-
-
 @versions_app.command("list")
 def versions_list(
     project: Annotated[int | None, typer.Option(help="Only this project's.")] = None,
@@ -225,6 +213,18 @@ def predict(
     from label_studio_sam2.commands import predict as command
 
     raise typer.Exit(command.run(Settings(), project, service, everything=everything))
+
+
+@app.command()
+def fit(project: Project, service: Service = None) -> None:
+    """Have the running service tune the model to what annotators accepted in a project.
+
+    It answers with the new version from its next click on if that is better;
+    the exit code is 1 where no better version came of it.
+    """
+    from label_studio_sam2.commands import fit as command
+
+    raise typer.Exit(command.run(Settings(), project, service))
 
 
 @models_app.command("list")

@@ -46,11 +46,6 @@ class Verdict:
     figures: dict[str, Any]
 
 
-def generality_loss(before: IoUs, after: IoUs) -> float:
-    """Of generic scenes: the mean loss of IoU over all prompts."""
-    return float((before - after).mean())
-
-
 def judge(kinds: Sequence[str], groups: Sequence[str], before: IoUs, after: IoUs, lost: float) -> Verdict:
     """Held-out IoUs of what is in use and of the new version, and what the new one lost on generic scenes."""
     differences = after - before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Hashable, Mapping
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -63,6 +64,11 @@ class Job:
     @property
     def ended(self) -> bool:
         return self._ended.is_set()
+
+    def go_on(self) -> None:
+        """Raises CancelledError where the work is asked to stop; the job then ends as cancelled."""
+        if self.cancelled:
+            raise CancelledError
 
     def progress(self, done: int, total: int | None = None, unit: str = "", message: str = "") -> None:
         """How much is done, of how much (None: not known), counted in what; and what goes on, in words."""

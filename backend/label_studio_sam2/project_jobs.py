@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from label_studio_sam2 import batch, warming
+from label_studio_sam2 import batch, fit, warming
 from label_studio_sam2.jobs import Job
 from label_studio_sam2.service import Service
 
@@ -15,7 +15,7 @@ from label_studio_sam2.service import Service
 class ProjectJob(BaseModel):
     """POST /jobs. `everything`: also where the project's config doesn't say so."""
 
-    kind: Literal["warm", "predict"]
+    kind: Literal["warm", "predict", "fit"]
     project: int = Field(gt=0)
     everything: bool = False
 
@@ -23,6 +23,7 @@ class ProjectJob(BaseModel):
 START: Mapping[str, Callable[[ProjectJob, Service], Job]] = {
     "warm": lambda asked, service: warming.warm_project(asked.project, service),
     "predict": lambda asked, service: batch.predict_project(asked.project, asked.everything, service),
+    "fit": lambda asked, service: fit.submit(asked.project, service),
 }
 
 

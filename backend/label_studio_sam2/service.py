@@ -14,6 +14,7 @@ from label_studio_sam2.checks.background import BackgroundChecks
 from label_studio_sam2.engine.model import Model
 from label_studio_sam2.engine.opening import Opened, Opening, open_segmenter
 from label_studio_sam2.engine.segmenter import Segmenter
+from label_studio_sam2.engine.tuned_models import TunedModels
 from label_studio_sam2.engine.tuning import LIMITS, Limits
 from label_studio_sam2.engine.versions import Versions
 from label_studio_sam2.errors import LabelConfigError, NotReady
@@ -43,6 +44,7 @@ class Service:
         self.checks = BackgroundChecks(lambda: doctor.inside(settings))
         self.jobs = Jobs(one_at_a_time=("fit", "masks", "warm project"))
         self.tuned = Versions(settings.model_cache / "versions")
+        self.tuned_models = TunedModels(self.tuned)
         self.fit_limits = fit_limits
         self.fitted: dict[int, int] = {}
         self.runs = Runs(self.jobs)
@@ -80,7 +82,7 @@ class Service:
 
     def model(self, project_id: int | None) -> Model:
         """What answers a project's clicks: the loaded model, or a version of it that is tuned to the project."""
-        return self.tuned.model(self.segmenter().model, project_id)
+        return self.tuned_models.get(self.segmenter().model, project_id)
 
     def model_version(self, project_id: int | None = None) -> str:
         """The version that answers a project, or the name of the model that is being loaded."""
@@ -127,8 +129,8 @@ class Service:
     def annotations_at_last_fit(self, project_id: int) -> int:
         """How many annotations the project had when it was tuned last; 0 where it never was."""
         if project_id not in self.fitted:
-            last = [one.counts.get("annotations", 0) for one in self.tuned.all(project_id)]
-            self.fitted[project_id] = last[-1] if last else 0
+            last = self.tuned.latest(project_id)
+            self.fitted[project_id] = last.counts.get("annotations", 0) if last else 0
         return self.fitted[project_id]
 
     def status(self) -> dict[str, Any]:

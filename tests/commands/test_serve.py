@@ -18,8 +18,13 @@ from label_studio_sam2.types import Size
 
 from demo_model.scenes import draw_scene
 from tests.eventually import eventually
+from tests.fit_server import FitServer
 from tests.http import test_video as video
 from tests.http.asking import body, click, mask_of, regions_of
+from tests.http.test_fit import answered_by, random_masks
+from tests.labelstudio import servers as labelstudio_servers
+from tests.labelstudio.servers import LEGACY
+from tests.tuning_service import reaches_tuning, started, trained
 
 SIZE = Size(120, 160)
 
@@ -115,6 +120,36 @@ def test_a_service_that_was_killed_while_it_tracked_tracks_the_rest_when_it_is_b
         (second,) = video.ask(client, first)
     assert second["meta"]["tracked"] == [1, video.COUNT]
     assert video.mean_iou(second, 0) > 0.75
+
+
+@pytest.mark.slow
+def test_a_service_that_was_killed_while_it_tuned_has_no_version_and_tunes_when_it_is_back(
+    tmp_path: Path,
+) -> None:
+    with labelstudio_servers.serving(FitServer()) as site:
+        project = site.make()
+        random_masks(site, project)
+        environment = {
+            "LABEL_STUDIO_URL": site.url,
+            "LABEL_STUDIO_API_KEY": LEGACY,
+            "MODEL_CACHE": str(tmp_path),
+            "TMPDIR": str(tmp_path),
+        }
+        with (
+            serving(**environment) as (address, process),
+            httpx.Client(base_url=address, timeout=60, trust_env=False) as client,
+        ):
+            reaches_tuning(client, started(client, project))
+            process.kill()
+            process.wait()
+        with (
+            serving(**environment) as (address, _),
+            httpx.Client(base_url=address, timeout=60, trust_env=False) as client,
+        ):
+            assert client.get("/versions").json()["tuned"] == []
+            assert "+project" not in answered_by(client, project)
+            result = trained(client, project)
+            assert (result["version"], result["used"]) == (f"project{project}.v1", False)
 
 
 @pytest.mark.parametrize("setting", ["PORT=many", "MEMORY_CACHE_MB=-1", "DEVICE=tpu"])

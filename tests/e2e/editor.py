@@ -54,6 +54,8 @@ class Editor:
 
     page: Page
     label_studio: LabelStudio
+    answered_by: str = ""
+    """The model version of the last answer."""
 
     def open(self, project: int, task: int, *, auto_accept: bool = False) -> None:
         """Shows a task with Auto-Annotation on and waits until its picture or video is there."""
@@ -142,6 +144,15 @@ class Editor:
         with self.page.expect_response(_is_stored):
             self.page.get_by_test_id("bottombar-submit-button").click()
 
+    def start_training(self, project: int, screenshots: Path) -> None:
+        """Settings, Model, the backend's menu, Start Training; waits until Label Studio has passed it on."""
+        self.page.goto(f"{self.label_studio.url}/projects/{project}/settings/ml")
+        self.page.get_by_label("Machine learning model options").click()
+        self.page.get_by_text("Start Training", exact=True).click()
+        self.page.get_by_role("button", name="Start Training").click()
+        self.page.get_by_text("Request Sent!").wait_for()
+        self.screenshot(screenshots / "start_training.png")
+
     def regions(self) -> list[dict[str, Any]]:
         return list(self.page.evaluate(REGIONS))
 
@@ -174,6 +185,7 @@ class Editor:
         answer = expected.value.json()
         assert "errors" not in answer, answer
         got += answer["data"]["result"]
+        self.answered_by = answer["data"]["model_version"]
         if got:
             self.page.wait_for_function(SUGGESTED, arg=got[0]["id"])
 

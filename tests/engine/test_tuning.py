@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from time import monotonic
 
 import numpy as np
@@ -11,7 +12,8 @@ from label_studio_sam2.engine.cache import EmbeddingCache
 from label_studio_sam2.engine.lane import Lane
 from label_studio_sam2.engine.measuring import KINDS, Example, measure, one_click
 from label_studio_sam2.engine.segmenter import Segmenter
-from label_studio_sam2.engine.tuning import FROZEN, Tuned, between, tune
+from label_studio_sam2.engine.tuning import Report, Tuned, between, tune
+from label_studio_sam2.engine.tuning_session import FROZEN
 from label_studio_sam2.types import Picture
 
 from demo_model.scenes import draw_scene
@@ -36,7 +38,11 @@ def examples(seed: int) -> list[Example]:
     return [example for example in made if example is not None]
 
 
-def quick(segmenter: Segmenter, steps: int = 3, seconds: float = 60, report: bool = True) -> Tuned:
+def nothing(_step: int, _message: str) -> None:
+    pass
+
+
+def quick(segmenter: Segmenter, steps: int = 3, seconds: float = 60, report: Report = nothing) -> Tuned:
     return tune(
         segmenter,
         examples(1),
@@ -44,7 +50,7 @@ def quick(segmenter: Segmenter, steps: int = 3, seconds: float = 60, report: boo
         examples(3),
         deadline=monotonic() + seconds,
         most_steps=steps,
-        report=lambda _step, _message: report,
+        report=report,
     )
 
 
@@ -73,7 +79,15 @@ def test_tuning_is_the_same_for_the_same_seed(segmenter: Segmenter) -> None:
 
 
 def test_tuning_stops_when_it_is_told_to_and_at_its_deadline(segmenter: Segmenter) -> None:
-    assert quick(segmenter, steps=9, report=False).steps == 1
+    told: list[int] = []
+
+    def cancel(step: int, _message: str) -> None:
+        told.append(step)
+        raise CancelledError
+
+    with pytest.raises(CancelledError):
+        quick(segmenter, steps=9, report=cancel)
+    assert told == [1]
     assert quick(segmenter, steps=9, seconds=0).steps == 0
 
 

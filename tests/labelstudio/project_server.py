@@ -73,11 +73,20 @@ class ProjectServer(LabelStudio):
 
 
 def passes(task: dict[str, Any], condition: dict[str, Any]) -> bool:
-    """As the Data Manager of 1.23.2 filters: by the id, or by a part of the predictions' model versions."""
+    """As the Data Manager of 1.23.2 filters: by the id, by how many annotations were submitted, or by a part of the
+    predictions' model versions."""
     value = condition["value"]
+    if condition["filter"] == "filter:tasks:total_annotations":
+        assert (condition["type"], condition["operator"]) == ("Number", "greater")
+        return bool(submitted(task) > value)
     if condition["filter"] == "filter:tasks:id":
         assert condition["type"] == "Number"
         return bool(task["id"] > value if condition["operator"] == "greater" else task["id"] == value)
     assert condition["filter"] == "filter:tasks:predictions_model_versions"
     has = any(part in one["model_version"] for one in task["predictions"] for part in value)
     return has if condition["operator"] == "contains" else not has
+
+
+def submitted(task: dict[str, Any]) -> int:
+    """How many of a task's annotations count: skipped ones don't."""
+    return sum(not annotation.get("was_cancelled") for annotation in task["annotations"])

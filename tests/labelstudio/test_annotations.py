@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 from label_studio_sam2.errors import PromptError
+from label_studio_sam2.geometry import tight_box
 from label_studio_sam2.labelstudio import bitmask_png, brush_rle, coco_rle, labeling_config
-from label_studio_sam2.labelstudio.annotations import Accepted, accepted, submitted
+from label_studio_sam2.labelstudio.annotations import Accepted, accepted
+from label_studio_sam2.labelstudio.protocol import Task
 from label_studio_sam2.types import Size
 
 from tests.labelstudio.regions import SIZE, USUAL, disc, labelled, recorded
@@ -18,8 +20,8 @@ VIDEO = labeling_config.parse(
 MASK = disc()
 
 
-def task(*regions: dict[str, Any], **annotation: Any) -> dict[str, Any]:
-    return {"id": 5, "data": {}, "annotations": [{"id": 9, "result": list(regions)} | annotation]}
+def task(*regions: dict[str, Any], **annotation: Any) -> Task:
+    return Task(id=5, annotations=[{"id": 9, "result": list(regions)} | annotation])
 
 
 def region(value: dict[str, Any], name: str = "a", to: str = "image", **more: Any) -> dict[str, Any]:
@@ -47,7 +49,7 @@ BY_KEYS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("value", BY_KEYS)
 def test_every_shape_that_is_a_mask_counts_whatever_the_regions_type(value: dict[str, Any]) -> None:
     one = only(accepted(task(region(value, type="keypointlabels")), USUAL))
-    assert (one.task, one.item_index, one.frame) == (5, None, None)
+    assert (one.item_index, one.keyframe) == (None, None)
     assert one.bitmap(SIZE).any()
 
 
@@ -74,16 +76,10 @@ def test_boxes_points_and_choices_are_no_masks(value: Any) -> None:
 
 
 def test_skipped_annotations_predictions_and_drafts_are_left_out() -> None:
-    skipped = task(brush(), was_cancelled=True)
-    assert (accepted(skipped, USUAL), submitted(skipped)) == ([], 0)
-    predicted = {
-        "id": 1,
-        "annotations": [],
-        "predictions": [{"result": [brush()]}],
-        "drafts": [{"result": [brush()]}],
-    }
-    assert (accepted(predicted, USUAL), submitted(predicted)) == ([], 0)
-    assert submitted(task(brush())) == 1
+    assert accepted(task(brush(), was_cancelled=True), USUAL) == []
+    others: dict[str, Any] = {"predictions": [{"result": [brush()]}], "drafts": [{"result": [brush()]}]}
+    assert accepted(Task.model_validate({"id": 1, "annotations": []} | others), USUAL) == []
+    assert len(accepted(task(brush(), was_cancelled=False), USUAL)) == 1
 
 
 def test_a_mask_of_another_size_is_refused_with_its_task_and_region() -> None:
@@ -103,29 +99,47 @@ def test_the_picture_of_a_list_is_kept() -> None:
 
 
 def keyframe(frame: int, **more: Any) -> dict[str, Any]:
+    """As tracking leaves it: the mask's tight box."""
     rle = {"size": list(SIZE), "counts": coco_rle.encode(MASK)}
-    return {"frame": frame, "x": 1, "y": 1, "width": 20, "height": 20, "rotation": 0, "rle": rle} | more
+    box = tight_box(MASK)
+    assert box is not None
+    shape = {
+        "x": 100 * box.x0 / SIZE.width,
+        "y": 100 * box.y0 / SIZE.height,
+        "width": 100 * (box.x1 - box.x0) / SIZE.width,
+        "height": 100 * (box.y1 - box.y0) / SIZE.height,
+    }
+    return {"frame": frame, "rotation": 0, "auto": True, "rle": rle} | shape | more
 
 
 def test_a_videos_keyframes_with_masks_count_a_few_of_each_object() -> None:
     sequence = [keyframe(frame) for frame in range(1, 101)]
     found = accepted(task(region({"sequence": sequence}, to="video")), VIDEO)
-    assert [one.frame for one in found] == [1, 26, 51, 76]
+    assert [one.keyframe and one.keyframe.frame for one in found] == [1, 26, 51, 76]
     assert np.array_equal(found[2].bitmap(SIZE), MASK)
-    with pytest.raises(PromptError, match="isn't one of"):
+    with pytest.raises(PromptError, match="hasn't 10 x 10 pixels"):
         found[0].bitmap(Size(10, 10))
+
+
+@pytest.mark.parametrize("moved", [{"x": 1.0}, {"rotation": 30.0}, {"auto": False}])
+def test_the_mask_of_a_keyframe_that_the_annotator_moved_is_not_what_was_accepted(
+    moved: dict[str, Any],
+) -> None:
+    one = only(accepted(task(region({"sequence": [keyframe(3, **moved)]}, to="video")), VIDEO))
+    with pytest.raises(PromptError, match=r'region "a".*frame 3.*moved'):
+        one.bitmap(SIZE)
 
 
 def test_recorded_keyframes_without_a_real_mask_are_passed_over() -> None:
     saved = recorded("annotation_saved_video")
     assert any("sequence" in one["value"] for one in saved["result"])
-    assert accepted({"id": 1, "annotations": [saved]}, VIDEO) == []
+    assert accepted(Task(id=1, annotations=[saved]), VIDEO) == []
 
 
 def test_recorded_brush_annotations_are_read() -> None:
     (saved,) = recorded("annotation_saved_brush")
     names = {one["to_name"] for one in saved["result"]}
     assert names == {"image"}
-    found = accepted({"id": 1, "annotations": [saved]}, USUAL)
+    found = accepted(Task(id=1, annotations=[saved]), USUAL)
     assert len(found) == len({one["id"] for one in saved["result"] if "rle" in one["value"]})
     assert all(one.bitmap(SIZE).any() for one in found)

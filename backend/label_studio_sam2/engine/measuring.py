@@ -17,6 +17,7 @@ from label_studio_sam2.engine.embedding import Embedding
 from label_studio_sam2.engine.lane import Priority
 from label_studio_sam2.engine.model import Model
 from label_studio_sam2.engine.segmenter import Segmenter
+from label_studio_sam2.gate import IoUs
 from label_studio_sam2.geometry import iou
 from label_studio_sam2.types import Bitmap, PackedMask, Picture, Point, Prompt, Size
 
@@ -68,9 +69,12 @@ KINDS: Mapping[str, Kind] = {"one click": one_click, "three clicks": three_click
 
 
 def measure(
-    segmenter: Segmenter, model: Model, examples: Sequence[Example], kinds: Sequence[Kind]
-) -> NDArray[np.float64]:
-    """The IoU of each example with each kind of prompt: (examples, kinds)."""
+    segmenter: Segmenter,
+    model: Model,
+    examples: Sequence[Example],
+    kinds: Sequence[Kind] = tuple(KINDS.values()),
+) -> IoUs:
+    """The IoU of each example with each kind of prompt."""
     rows = [
         [iou(example.mask.bitmap(), answer) for answer in row]
         for example, row in zip(examples, answers(segmenter, model, examples, kinds), strict=True)

@@ -5,8 +5,7 @@
     MODEL_CACHE/versions/project-12/v3.html          the report of the run
     MODEL_CACHE/versions/project-12/active.json      what is in use, and what was before
 
-Files appear whole or not at all: each is written under another name first. What is in use is looked up by one stat
-of active.json, so neither a click nor another process's `versions use` depends on how many versions there are.
+Files appear whole or not at all: each is written under another name first.
 """
 
 from __future__ import annotations
@@ -15,15 +14,12 @@ import copy
 import fcntl
 import hashlib
 import json
-import logging
 import os
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 from safetensors import SafetensorError
@@ -33,11 +29,7 @@ from torch import nn
 
 from label_studio_sam2.engine.model import Model
 from label_studio_sam2.errors import Busy, CheckpointError, UnknownVersion
-
-log = logging.getLogger(__name__)
-
-KEPT_IN_MEMORY = 32
-"""Projects whose tuned decoder stays loaded: 16 MiB each for SAM 2.1."""
+from label_studio_sam2.gate import Verdict
 
 ACTIVE = "active.json"
 PART = ".part"
@@ -70,8 +62,6 @@ class Versions:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._loaded: OrderedDict[int, tuple[object, Model]] = OrderedDict()
-        self._lock = Lock()
 
     @contextmanager
     def training(self, project: int) -> Iterator[None]:
@@ -85,34 +75,25 @@ class Versions:
                 raise Busy(
                     f"Project {project} is being tuned already. Wait for it, or cancel its job."
                 ) from error
-            for left in folder.glob(f"*{PART}"):  # by a run that was killed: nobody else writes here now
+            for left in folder.glob(f"v*{PART}"):  # by a run that was killed: nobody else writes versions now
                 left.unlink(missing_ok=True)
             yield
 
     def save(
-        self,
-        project: int,
-        base: Model,
-        decoder: nn.Module,
-        *,
-        accepted: bool,
-        reason: str,
-        counts: Mapping[str, Any],
-        figures: Mapping[str, Any],
+        self, project: int, base: Model, decoder: nn.Module, verdict: Verdict, counts: Mapping[str, Any]
     ) -> Version:
         """Stores a decoder as the project's next version, without using it. Inside `training` only."""
         content = save_tensors({name: tensor.half() for name, tensor in decoder.state_dict().items()})
-        number = max((version.number for version in self.all(project)), default=0) + 1
         version = Version(
             project,
-            number,
+            self._newest(project) + 1,
             base.name,
             base.hash,
             hashlib.sha256(content).hexdigest(),
-            accepted,
-            reason,
+            verdict.accepted,
+            verdict.reason,
             counts=counts,
-            figures=figures,
+            figures=verdict.figures,
         )
         self._write(self._path(version, "safetensors"), content)
         self._write(self._path(version, "json"), json.dumps(asdict(version), indent=1).encode())
@@ -135,6 +116,10 @@ class Versions:
         return sorted(
             (version for version in read if version is not None), key=lambda v: (v.project, v.number)
         )
+
+    def latest(self, project: int) -> Version | None:
+        """A project's newest version, without reading the others; None where there is none, or it is damaged."""
+        return _read(self._of(project) / f"v{self._newest(project)}.json")
 
     def get(self, project: int, number: int) -> Version:
         """Raises UnknownVersion."""
@@ -161,25 +146,17 @@ class Versions:
         self._set(project, before[:-1])
         return before[-2]
 
+    def stamp(self, project: int) -> object | None:
+        """Changes whenever something else is chosen for a project; None where nothing ever was. One stat."""
+        try:
+            found = (self._of(project) / ACTIVE).stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_ino, found.st_size
+
     def active(self, project: int) -> int | None:
         """The number of the version in use; None: the base model."""
         return self._history(project)[-1]
-
-    def model(self, base: Model, project: int | None) -> Model:
-        """The model that answers a project's clicks: the base with its tuned decoder, or the base itself where there
-        is none, or where it is damaged or of another base, which is logged once."""
-        if project is None or (stamp := _stamp(self._of(project) / ACTIVE)) is None:
-            return base
-        key = (base.hash, stamp)
-        with self._lock:
-            loaded = self._loaded.get(project)
-            if loaded is None or loaded[0] != key:
-                loaded = key, self._load(base, project)
-                self._loaded[project] = loaded
-            self._loaded.move_to_end(project)
-            while len(self._loaded) > KEPT_IN_MEMORY:
-                self._loaded.popitem(last=False)
-            return loaded[1]
 
     def load(self, base: Model, version: Version) -> Model:
         """The base with a version's decoder. Raises CheckpointError where it is damaged or of another base."""
@@ -200,13 +177,10 @@ class Versions:
             raise CheckpointError(f"{name} can't be read from {path}. Tune the project again.") from error
         return base.tuned(decoder.to(base.device).eval().requires_grad_(False), version.name)
 
-    def _load(self, base: Model, project: int) -> Model:
-        try:
-            number = self.active(project)
-            return base if number is None else self.load(base, self.get(project, number))
-        except (CheckpointError, UnknownVersion) as error:
-            log.warning("%s Until then its clicks are answered by %s.", error.detail, base.version)
-            return base
+    def _newest(self, project: int) -> int:
+        """By the files' names; 0 where there is none."""
+        numbers = (path.stem[1:] for path in self._of(project).glob("v*.json"))
+        return max((int(number) for number in numbers if number.isdecimal()), default=0)
 
     def _history(self, project: int) -> list[int | None]:
         """What was in use, the last entry is in use now; it begins with the base model."""
@@ -253,12 +227,3 @@ def _json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
-
-
-def _stamp(path: Path) -> object | None:
-    """Changes whenever the file is replaced; None where there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from label_studio_sam2.errors import PromptError, RequestError
-from label_studio_sam2.labelstudio import coco_rle
 from label_studio_sam2.labelstudio.controls import LabelingConfig, ObjectTag, Shape
-from label_studio_sam2.labelstudio.keyframes import parse_sequence
+from label_studio_sam2.labelstudio.keyframes import Keyframe, parse_sequence
+from label_studio_sam2.labelstudio.protocol import Task
 from label_studio_sam2.labelstudio.values import mask_from_value, shape_of
 from label_studio_sam2.types import Bitmap, Size
 
@@ -25,21 +25,18 @@ KEYFRAMES = 4
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """One accepted mask, still as it stands in its region. `frame` is the editor's, from 1; None on a picture."""
+    """One accepted mask, still as it stands in its region; `keyframe` is None on a picture."""
 
-    task: int
     tag: ObjectTag
     item_index: int | None
-    frame: int | None
+    keyframe: Keyframe | None
     value: Mapping[str, Any]
     called: str
 
     def bitmap(self, size: Size) -> Bitmap:
         """The mask on the picture or frame of this size. Raises PromptError, which names the region."""
         try:
-            if self.frame is not None:
-                return _of_keyframe(self.value, size)
-            mask = mask_from_value(self.value, size)
+            mask = mask_from_value(self.value, size) if self.keyframe is None else _of(self.keyframe, size)
         except (PromptError, RequestError) as error:
             raise PromptError(f"{self.called}: {error.detail}") from error
         if mask is None or not mask.any():
@@ -47,70 +44,61 @@ class Accepted:
         return mask
 
 
-def accepted(task: Mapping[str, Any], config: LabelingConfig) -> list[Accepted]:
+def accepted(task: Task, config: LabelingConfig) -> list[Accepted]:
     """The accepted masks of a task with its annotations, each region of an annotation once."""
     found: list[Accepted] = []
-    for annotation in _listed(task.get("annotations")):
+    for annotation in _listed(task.annotations):
         if annotation.get("was_cancelled"):
             continue
         seen: set[tuple[str, int | None]] = set()
         for region in _listed(annotation.get("result")):
             for one in _masks(region, task, annotation, config):
-                key = (str(region.get("id", len(seen))), one.frame)
+                key = (str(region.get("id", len(seen))), one.keyframe.frame if one.keyframe else None)
                 if key not in seen:
                     seen.add(key)
                     found.append(one)
     return found
 
 
-def submitted(task: Mapping[str, Any]) -> int:
-    """How many annotations of a task were submitted."""
-    return sum(not annotation.get("was_cancelled") for annotation in _listed(task.get("annotations")))
-
-
 def _masks(
-    region: Mapping[str, Any], task: Mapping[str, Any], annotation: Mapping[str, Any], config: LabelingConfig
+    region: Mapping[str, Any], task: Task, annotation: Mapping[str, Any], config: LabelingConfig
 ) -> Iterator[Accepted]:
     value = region.get("value")
     shape = shape_of(value) if isinstance(value, dict) else None
-    name = f'Task {task.get("id")}, annotation {annotation.get("id")}, region "{region.get("id")}"'
+    name = f'Task {task.id}, annotation {annotation.get("id")}, region "{region.get("id")}"'
     tag = config.objects.get(str(region.get("to_name")))
     index = region.get("item_index")
     if tag is None or not isinstance(value, dict):
         return
     if shape in MASK_SHAPES and tag.kind == "Image":
-        yield Accepted(int(task["id"]), tag, index if isinstance(index, int) else None, None, value, name)
+        yield Accepted(tag, index if isinstance(index, int) else None, None, value, name)
     elif shape == "videorectangle" and tag.kind == "Video":
         for keyframe in _spread(_masked_keyframes(value)):
-            yield Accepted(int(task["id"]), tag, None, keyframe[0], keyframe[1], name)
+            yield Accepted(tag, None, keyframe, keyframe.value, name)
 
 
-def _masked_keyframes(value: Mapping[str, Any]) -> list[tuple[int, Mapping[str, Any]]]:
+def _masked_keyframes(value: Mapping[str, Any]) -> list[Keyframe]:
     try:
         keyframes = parse_sequence(value["sequence"])
     except PromptError:  # a sequence that is none holds no mask either
         return []
-    return [
-        (keyframe.frame, keyframe.value)
-        for keyframe in keyframes
-        if isinstance(keyframe.value.get("rle"), dict)
-    ]
+    return [keyframe for keyframe in keyframes if isinstance(keyframe.value.get("rle"), dict)]
 
 
-def _spread(keyframes: list[tuple[int, Mapping[str, Any]]]) -> list[tuple[int, Mapping[str, Any]]]:
+def _spread(keyframes: list[Keyframe]) -> list[Keyframe]:
     """A few of them, evenly."""
     step = max(1, -(-len(keyframes) // KEYFRAMES))
     return keyframes[::step]
 
 
-def _of_keyframe(value: Mapping[str, Any], size: Size) -> Bitmap:
-    rle = value["rle"]
-    if rle.get("size") != list(size) or not isinstance(rle.get("counts"), str):
-        raise PromptError(f"its keyframe's mask isn't one of {size.width} x {size.height} pixels.")
-    mask = coco_rle.decode(rle["counts"], size)
-    if not mask.any():
-        raise PromptError("its keyframe's mask holds no pixel.")
-    return mask
+def _of(keyframe: Keyframe, size: Size) -> Bitmap:
+    prompt = keyframe.mask_prompt(size)
+    if prompt is None or prompt.mask is None:
+        raise PromptError(
+            f"the mask on frame {keyframe.frame} isn't its box's: the box was moved after it was tracked, or the video "
+            f"hasn't {size.width} x {size.height} pixels. Track the object again from there."
+        )
+    return prompt.mask.bitmap()
 
 
 def _listed(found: object) -> Iterable[Mapping[str, Any]]:

@@ -95,9 +95,6 @@ class LabelStudioClient:
     def projects(self) -> Iterator[JSON]:
         return self._pages("/api/projects/", {}, "results", "count")
 
-    def task(self, task_id: int) -> JSON:
-        return self.get(f"/api/tasks/{task_id}/")
-
     def tasks(self, project_id: int, *, page_size: int = PAGE_SIZE) -> Iterator[JSON]:
         """All tasks of a project with their annotations and predictions, a page at a time."""
         query: dict[str, str | int] = {"project": project_id, "fields": "all"}

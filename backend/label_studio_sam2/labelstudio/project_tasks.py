@@ -16,6 +16,9 @@ from label_studio_sam2.labelstudio.protocol import Task
 PAGE = 20
 """Tasks of one page, with all their annotations and predictions: some megabytes."""
 
+PAGE_OF_IDS = 100
+"""Tasks of one page without their annotations: some kilobytes."""
+
 TUNED = "+"
 """What joins a model's version and its tuning's."""
 
@@ -47,6 +50,17 @@ def count(client: LabelStudioClient, project: int, where: Sequence[Filter] = ())
     return int(_page(client, project, where, full=False, page_size=1)["total"])
 
 
+def annotated(client: LabelStudioClient, project: int) -> Iterator[int]:
+    """The ids of the tasks that have a submitted annotation; skipped ones are none."""
+    where = [_filter("total_annotations", "Number", "greater", 0)]
+    return (int(task.id or 0) for task in tasks(client, project, where, page_size=PAGE_OF_IDS))
+
+
+def whole(client: LabelStudioClient, project: int, task_id: int) -> Task | None:
+    """One task with all its annotations and predictions; None where it has been deleted."""
+    return next(iter(tasks(client, project, [_equal(task_id)], full=True, page_size=1)), None)
+
+
 def lacking(version: str) -> list[Filter]:
     """A filter for tasks without a prediction of this model version, or of one that goes on from it."""
     return [_versions("not_contains", version)]
@@ -62,13 +76,17 @@ def unpredicted(client: LabelStudioClient, project: int, version: str) -> Iterat
 
 def predicted(client: LabelStudioClient, project: int, task_id: int, version: str) -> bool:
     """Whether the task has a prediction of this model version by now."""
-    where = [_filter("id", "Number", "equal", task_id), _versions("contains", version)]
+    where = [_equal(task_id), _versions("contains", version)]
     page = _page(client, project, where, full=TUNED not in version, page_size=1)
     return any(TUNED in version or _has(Task.model_validate(task), version) for task in page["tasks"])
 
 
 def _has(task: Task, version: str) -> bool:
     return any(prediction.get("model_version") == version for prediction in task.predictions or ())
+
+
+def _equal(task_id: int) -> Filter:
+    return _filter("id", "Number", "equal", task_id)
 
 
 def _versions(operator: str, version: str) -> Filter:

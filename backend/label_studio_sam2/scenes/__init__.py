@@ -6,9 +6,9 @@ has a hole: whether it belongs to the object is what projects differ in.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -17,8 +17,10 @@ from label_studio_sam2.types import Bitmap, Pixels
 
 FILE = Path(__file__).parent / "scenes.npz"
 
-GUARDED = 8
-"""The first scenes measure; the others are for tuning to rehearse."""
+Part = Literal["rehearsal", "choosing", "judging"]
+
+PARTS: Mapping[Part, range] = {"rehearsal": range(32), "choosing": range(32, 56), "judging": range(56, 80)}
+"""What tuning rehearses, by what is chosen how far it goes, and by what it is judged: no scene has two parts."""
 
 
 class Scene(NamedTuple):
@@ -29,11 +31,10 @@ class Scene(NamedTuple):
     masks: list[Bitmap]
 
 
-def scenes() -> Iterator[Scene]:
-    """All scenes, those that measure first."""
+def scenes(part: Part) -> Iterator[Scene]:
     with np.load(FILE, allow_pickle=False) as stored:
         digest = str(stored["digest"])
-        for number in range(int(stored["count"])):
+        for number in PARTS[part]:
             picture = cv2.imdecode(stored[f"picture{number}"], cv2.IMREAD_COLOR)
             labels = cv2.imdecode(stored[f"labels{number}"], cv2.IMREAD_GRAYSCALE)
             assert picture is not None

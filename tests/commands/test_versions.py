@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from label_studio_sam2.cli import app
+from label_studio_sam2.commands.running import running
+from label_studio_sam2.engine.versions import Versions
+from label_studio_sam2.errors import UnknownVersion
+from label_studio_sam2.types import Size
+from typer.testing import CliRunner, Result
+
+from demo_model.scenes import draw_scene
+from tests.engine.networks import demo_model
+from tests.engine.test_versions import saved
+from tests.http.asking import body, click, data_url, mask_of, regions_of
+from tests.http.conftest import settings
+
+BASE = demo_model().version
+PICTURE = data_url(draw_scene(5, width=160, height=120).image)
+SIZE = Size(120, 160)
+
+
+def versions(folder: Path, *arguments: str | int) -> Result:
+    """`label-studio-sam2 versions …` with this MODEL_CACHE."""
+    environment = {"MODEL_CACHE": str(folder), "COLUMNS": "200"}
+    return CliRunner().invoke(app, ["versions", *map(str, arguments)], env=environment)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """With two versions of project 7 and one of project 8, none of them in use."""
+    kept = Versions(tmp_path / "versions")
+    for project, value in ((7, 1.0), (7, 2.0), (8, 3.0)):
+        saved(kept, project, value, masks=40)
+    return tmp_path
+
+
+@pytest.fixture
+def client(folder: Path) -> Iterator[httpx.Client]:
+    """Of a service that runs meanwhile."""
+    with (
+        running(settings(model_cache=folder)) as address,
+        httpx.Client(base_url=address, timeout=60, trust_env=False) as client,
+    ):
+        yield client
+
+
+def answered_by(client: httpx.Client, project: int) -> str:
+    asked = body(PICTURE, [click(80, 60, SIZE)], project=f"{project}.1")
+    answer = client.post("/predict", json=asked)
+    assert mask_of(regions_of(answer)[0]).shape == SIZE
+    return str(answer.json()["results"][0]["model_version"])
+
+
+def test_the_next_click_of_a_running_service_is_answered_by_what_is_chosen(
+    folder: Path, client: httpx.Client
+) -> None:
+    assert answered_by(client, 7) == BASE
+    for arguments, said, version in (
+        (("use", 7, 1), "answered by version 1", f"{BASE}+project7.v1"),
+        (("use", 7, 2), "answered by version 2", f"{BASE}+project7.v2"),
+        (("rollback", 7), "answered by version 1", f"{BASE}+project7.v1"),
+        (("use", 7, 0), "answered by the base model", BASE),
+        (("rollback", 7), "answered by version 1", f"{BASE}+project7.v1"),
+        (("rollback", 7), "answered by the base model", BASE),
+    ):
+        done = versions(folder, *arguments)
+        assert (done.exit_code, said in done.output) == (0, True), done.output
+        assert answered_by(client, 7) == version
+        assert answered_by(client, 8) == BASE
+    assert client.get("/").json()["cache"]["encoded"] == 1  # one picture, whoever decodes it
+
+
+def test_the_list_shows_what_there_is_and_what_is_in_use(folder: Path) -> None:
+    versions(folder, "use", 7, 2)
+    everything = versions(folder, "list").output
+    assert everything.count(BASE) == 3
+    assert everything.count("yes") == 1
+    (row,) = [line for line in versions(folder, "list", "--project", 7).output.splitlines() if "yes" in line]
+    assert [cell.strip() for cell in row.strip("│").split("│")][:4] == ["7", "2", "yes", BASE]
+
+
+def test_an_empty_list_says_so(tmp_path: Path) -> None:
+    assert "No project has been tuned yet" in versions(tmp_path, "list").output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("use", 7, 3), "Project 7 has no version 3"),
+        (("use", 9, 1), "Project 9 has no version 1"),
+        (("rollback", 7), "never used anything else"),
+    ],
+)
+def test_what_there_isnt_is_refused_by_name_and_changes_nothing(
+    arguments: tuple[str | int, ...], said: str, folder: Path
+) -> None:
+    done = versions(folder, *arguments)
+    assert done.exit_code == 1
+    assert isinstance(done.exception, UnknownVersion)
+    assert said in done.exception.detail
+    assert Versions(folder / "versions").active(7) is None
+
+
+def test_a_damaged_version_is_answered_by_the_base_with_one_warning(
+    folder: Path, client: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    versions(folder, "use", 7, 1)
+    path = folder / "versions" / "project-7" / "v1.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    with caplog.at_level(logging.WARNING):
+        assert [answered_by(client, 7) for _ in range(3)] == [BASE] * 3
+    (warning,) = [record.getMessage() for record in caplog.records if "damaged" in record.getMessage()]
+    assert "Version 1 of project 7" in warning
