@@ -4,23 +4,22 @@
                                                             [--size 1920x1080 ...]
 
 Each contender runs in a process of its own, on the CPU with one thread, from the picture's pixels to its masks; a large
-picture is searched in crops too. "Memory" is what its peak lies above its start. A mask is matched where the other has
-one with IoU >= 0.99. A real architecture runs with random weights, whose masks pass no filter: its thresholds are set
-so that about half of them do.
+picture is searched in crops too. Times are the processor's. "Memory" is what a contender's peak lies above its start. A
+mask is matched where the other has one with IoU >= 0.99. A real architecture runs with random weights, whose masks pass
+no filter: its thresholds are set so that about half of them do.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
-import resource
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import process_time
 from typing import NamedTuple
 
 import numpy as np
@@ -94,16 +93,21 @@ Contender = Callable[[Model, Grid, Pixels], tuple[float, list[Bitmap]]]
 
 
 def measure(contender: Contender, model: str, grid: Grid, size: Size) -> Outcome:
-    """One contender's time and peak memory."""
+    """One contender's processor time and peak memory."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     loaded = load(model, Path(), CPU)
     pixels = draw_scene(21, width=size.width, height=size.height).image
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here (Linux, proc(5))
+    before = memory("VmRSS")
     with torch.inference_mode():
         seconds, bitmaps = contender(loaded, grid, pixels)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return Outcome(seconds, (peak - before) / 1024, [PackedMask.of(bitmap) for bitmap in bitmaps])
+    return Outcome(seconds, memory("VmHWM") - before, [PackedMask.of(bitmap) for bitmap in bitmaps])
+
+
+def memory(what: str) -> float:
+    """This process's memory now (VmRSS) or at most (VmHWM), in MiB."""
+    return int(Path("/proc/self/status").read_text().partition(f"{what}:")[2].split()[0]) / 1024
 
 
 def run_ours(model: Model, grid: Grid, pixels: Pixels) -> tuple[float, list[Bitmap]]:
@@ -113,20 +117,20 @@ def run_ours(model: Model, grid: Grid, pixels: Pixels) -> tuple[float, list[Bitm
         part = pixels[window.y0 : window.y1, window.x0 : window.x1]
         return image.encode(model, part, None, np.float32)
 
-    started = perf_counter()
+    started = process_time()
     found = everything.find(
         size, grid, embed, partial(image.decode_points, model), points_at_once=POINTS_AT_ONCE
     )
-    return perf_counter() - started, [one.bitmap(size) for one in found]
+    return process_time() - started, [one.bitmap(size) for one in found]
 
 
 def run_stock(model: Model, grid: Grid, pixels: Pixels) -> tuple[float, list[Bitmap]]:
     parameters = {name: getattr(grid, name) for name in Grid.__dataclass_fields__ if name not in OURS}
     generator = SAM2AutomaticMaskGenerator(model.network, points_per_batch=POINTS_AT_ONCE, **parameters)
     generator.predictor._bb_feat_sizes = [(model.image_size // stride,) * 2 for stride in (4, 8, 16)]
-    started = perf_counter()
+    started = process_time()
     masks = generator.generate(pixels)
-    return perf_counter() - started, [mask["segmentation"] for mask in masks]
+    return process_time() - started, [mask["segmentation"] for mask in masks]
 
 
 def middle(model: str, points: int) -> float:
