@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from label_studio_sam2.engine import everything, image
 from label_studio_sam2.engine.embedding import Embedding
-from label_studio_sam2.engine.everything import Grid, Window
+from label_studio_sam2.engine.grid import Grid, Window, point_grid
 from label_studio_sam2.engine.model import Model, load
 from label_studio_sam2.geometry import iou
 from label_studio_sam2.types import Bitmap, PackedMask, Pixels, Size
@@ -139,7 +139,7 @@ def middle(model: str, points: int) -> float:
     pixels = draw_scene(21, width=640, height=480).image
     with torch.inference_mode():
         embedding = image.encode(loaded, pixels, None, np.float32)
-        clicks = everything.point_grid(Grid(min(points, 4)), 0) * (640, 480)
+        clicks = point_grid(Grid(min(points, 4)), 0) * (640, 480)
         _, scores = image.decode_points(loaded, embedding, clicks.astype(np.float32))
     return float(np.median(scores))
 
