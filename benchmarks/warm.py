@@ -2,8 +2,9 @@
 
     OMP_WAIT_POLICY=PASSIVE python -m benchmarks.warm [--pictures 500] [--model demo|sam2.1_hiera_tiny|PATH]
 
-The service is restarted after warming, so that embeddings come from Redis, and the second click on a picture finds
-them in memory. The cold click is on pictures that nobody warmed. Label Studio is a stand-in on this machine.
+The service is restarted after warming, so that the first click on a picture finds its embedding in Redis, and the
+second in memory. Every second picture is clicked in the other order, so that both are asked for the same objects. The
+cold click is on pictures that nobody warmed. Label Studio is a stand-in on this machine.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import NamedTuple
 
 import cv2
 import httpx
@@ -28,7 +30,7 @@ from label_studio_sam2.settings import Settings
 from label_studio_sam2.types import Size
 from pydantic import SecretStr
 
-from benchmarks.click import REAL_CONFIGS, post, timed
+from benchmarks.click import REAL_CONFIGS, timed
 from demo_model.scenes import draw_scene
 from tests.engine.networks import CPU, random_checkpoint
 from tests.http.asking import CONFIG, body, click
@@ -72,13 +74,19 @@ def main() -> None:
         with running(settings) as address:
             first, second = clicks(address, warmed)
             unwarmed, _ = clicks(address, cold)
-        for name, times in (
-            ("first click, warmed", first),
-            ("second click", second),
-            ("first click, cold", unwarmed),
-        ):
-            print(f"  {name:24}{1000 * median(times):8.1f} ms median, {1000 * max(times):8.1f} ms at most")
-        print(f"  {'of which Redis read':24}{1000 * redis_read(settings, warmed):8.1f} ms median")
+        read = redis_read(settings, warmed)
+        report({"second click": second, "first click, warmed": first, "first click, cold": unwarmed}, read)
+
+
+def report(clicked: dict[str, list[Click]], read: float) -> None:
+    """Prints the figures; `read` is a Redis read in seconds."""
+    warm_click, first, _ = (median(click.seconds for click in clicks) for clicks in clicked.values())
+    for name, clicks in clicked.items():
+        middle = median(click.seconds for click in clicks)
+        stages = " ".join(f"{stage} {1000 * seconds:.1f}" for stage, seconds in spent(clicks).items())
+        print(f"  {name:20}{1000 * middle:8.1f} ms {middle / warm_click:6.2f} x second click; of it {stages}")
+    print(f"  {'a Redis read':20}{1000 * read:8.1f} ms {read / warm_click:6.2f} x second click")
+    print(f"  first click without the Redis read: {(first - read) / warm_click:.2f} x second click")
 
 
 def picture(seed: int) -> bytes:
@@ -86,15 +94,37 @@ def picture(seed: int) -> bytes:
     return cv2.imencode(".jpg", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
-def clicks(address: str, pictures: list[str]) -> tuple[list[float], list[float]]:
-    """Seconds of the first and of the second click on each picture."""
-    first: list[float] = []
-    second: list[float] = []
+class Click(NamedTuple):
+    """What one click took: altogether, and in each stage as the service reports it (seconds)."""
+
+    seconds: float
+    stages: dict[str, float]
+
+
+def clicks(address: str, pictures: list[str]) -> tuple[list[Click], list[Click]]:
+    """The first and the second click on each picture."""
+    places = (100.0, 400.0)
     with httpx.Client(base_url=address, timeout=300, trust_env=False) as client:
-        for one in pictures:
-            for times, x in ((first, 100.0), (second, 400.0)):
-                times.append(timed(lambda: post(client, body(one, [click(x, 200, SIZE)]))))  # noqa: B023
-    return first, second
+        pairs = [
+            tuple(clicked(client, one, x) for x in (places if number % 2 else places[::-1]))
+            for number, one in enumerate(pictures)
+        ]
+    return [first for first, _ in pairs], [second for _, second in pairs]
+
+
+def clicked(client: httpx.Client, picture: str, x: float) -> Click:
+    asked = body(picture, [click(x, 200, SIZE)])
+    started = perf_counter()
+    answer = client.post("/predict", json=asked).raise_for_status()
+    seconds = perf_counter() - started
+    timings = (one.split(";dur=") for one in answer.headers["server-timing"].split(", "))
+    return Click(seconds, {name: float(duration) / 1000 for name, duration in timings})
+
+
+def spent(clicks: list[Click]) -> dict[str, float]:
+    """The median of each stage that most clicks have."""
+    names = [name for name in clicks[0].stages if sum(name in one.stages for one in clicks) > len(clicks) / 2]
+    return {name: median(one.stages.get(name, 0.0) for one in clicks) for name in names}
 
 
 def redis_read(settings: Settings, pictures: list[str]) -> float:

@@ -10,7 +10,7 @@ from label_studio_sam2 import batch, warming
 from label_studio_sam2.errors import ServiceError, Superseded
 from label_studio_sam2.labelstudio import labeling_config, prompts, results
 from label_studio_sam2.labelstudio.protocol import Prediction, PredictRequest, Region, Task, predict_response
-from label_studio_sam2.pictures import picture
+from label_studio_sam2.pictures import by_picture, picture
 from label_studio_sam2.service import Service
 from label_studio_sam2.timing import stage
 from label_studio_sam2.track import track
@@ -57,10 +57,7 @@ def interactive(request: PredictRequest, task: Task, service: Service) -> Predic
         results.answering(prompt, config)  # a config without output is said before anything is fetched
     regions: list[Region] = []
     scores: list[float] = []
-    for tag, index in dict.fromkeys((config.object(prompt.to_name), prompt.item_index) for prompt in asked):
-        here = [
-            prompt for prompt in asked if (config.object(prompt.to_name), prompt.item_index) == (tag, index)
-        ]
+    for (tag, index), here in by_picture(asked, config).items():
         embedded = segmenter.embed(picture(task, tag, index, service))
         found = segmenter.segment(
             embedded,

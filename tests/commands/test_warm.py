@@ -3,7 +3,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any
+from uuid import uuid4
 
+import cv2
 import httpx
 import pytest
 from label_studio_sam2.commands import warm
@@ -11,19 +13,25 @@ from label_studio_sam2.commands.following import JobFailedError
 from label_studio_sam2.commands.running import running
 from label_studio_sam2.errors import NotReady
 from label_studio_sam2.settings import Settings
+from label_studio_sam2.types import Size
 from pydantic import SecretStr
 
 from demo_model.scenes import draw_scene
-from tests.http.asking import CONFIG, data_url
+from tests.eventually import eventually
+from tests.http.asking import CONFIG, body, click, data_url, regions_of
 from tests.http.conftest import settings
 from tests.labelstudio.project_server import PROJECT, ProjectServer
-from tests.labelstudio.servers import LEGACY, serving
+from tests.labelstudio.servers import LEGACY, Exchange, serving
 from tests.redis_server import RedisServer
 from tests.redis_server import running as redis_running
 
 
 def picture(seed: int) -> str:
     return data_url(draw_scene(seed, width=160, height=120).image)
+
+
+def png(seed: int) -> bytes:
+    return cv2.imencode(".png", draw_scene(seed, width=160, height=120).image)[1].tobytes()
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +66,39 @@ def test_a_projects_pictures_are_encoded_once_each_whatever_fails_and_a_second_t
     with service(label_studio, redis_url=redis_server.url) as address:  # another replica, or the same again
         warm.run(Settings(), PROJECT, address)
         assert cache_of(address)["encoded"] == 0
+
+
+def test_warming_lets_a_click_pass_and_is_taken_up_where_it_was_stopped(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    size = Size(120, 160)
+    with (
+        serving(ProjectServer(CONFIG)) as site,
+        service(site) as address,
+        httpx.Client(base_url=address, trust_env=False, timeout=60) as http,
+    ):
+        addresses = [f"/data/upload/{PROJECT}/{uuid4().hex}.png" for _ in range(30)]
+        site.files |= {name: png(seed) for seed, name in enumerate(addresses)}
+        site.add(*addresses)
+        reply, clicked = site.reply_with, body(picture(99), [click(80, 60, size)])
+        job = ""
+
+        def stopping(exchange: Exchange) -> object:
+            if exchange.path == addresses[9]:
+                assert regions_of(http.post("/predict", json=clicked))
+                http.delete(f"/jobs/{job}")
+            return reply(exchange)
+
+        site.reply_with = stopping
+        job = http.post("/jobs", json={"kind": "warm", "project": PROJECT}).json()["id"]
+        eventually(lambda: http.get(f"/jobs/{job}").json()["finished"] is not None, 60)
+        stopped = http.get(f"/jobs/{job}").json()
+        assert stopped["state"] == "cancelled"
+        assert 0 < stopped["result"]["encoded"] < 30
+        site.reply_with = reply
+        assert warm.run(Settings(), PROJECT, address) == 0
+        assert " there already" in capsys.readouterr().out
+        assert cache_of(address)["encoded"] == 31
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,13 @@ class Backend:
             self._process.wait(30)
             self._process = None
 
+    def kill(self) -> None:
+        """As a crash or a power cut ends it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(30)
+            self._process = None
+
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Another command of the command line with the same settings."""
         command = [sys.executable, "-m", "label_studio_sam2", *arguments]

@@ -72,7 +72,8 @@ class LabelStudio:
         return [task["id"] for task in self.tasks(project)]
 
     def tasks(self, project: int) -> list[dict[str, Any]]:
-        found = self.call("GET", "/api/tasks/", params={"project": project, "fields": "all"})
+        query: dict[str, Any] = {"project": project, "fields": "all", "page_size": 1000}
+        found = self.call("GET", "/api/tasks/", params=query)
         return sorted(found["tasks"], key=lambda task: int(task["id"]))
 
     def connect(self, project: int, backend: str) -> dict[str, Any]:

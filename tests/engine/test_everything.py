@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from label_studio_sam2.engine import everything, image
 from label_studio_sam2.engine.embedding import Embedding
-from label_studio_sam2.engine.everything import Found, Grid, Window, without_small_regions
+from label_studio_sam2.engine.everything import Found, without_small_regions
+from label_studio_sam2.engine.grid import Grid, Window, windows
 from label_studio_sam2.geometry import iou
 from label_studio_sam2.types import Pixels, Size
 from numpy.typing import NDArray
@@ -116,7 +117,7 @@ def test_small_holes_and_islands_go_as_in_the_package(
 def test_crops_are_those_of_the_package(size: Size, layers: int, count: int) -> None:
     grid = Grid(crop_n_layers=layers)
     boxes, their_layers = amg.generate_crop_boxes(size, layers, grid.crop_overlap_ratio)
-    ours = everything.windows(size, grid)
+    ours = windows(size, grid)
     assert len(ours) == count
     assert [(window.layer, list(window[1:])) for window in ours] == list(
         zip(their_layers, boxes, strict=True)

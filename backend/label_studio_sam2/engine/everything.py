@@ -8,9 +8,9 @@ the model itself rates well are upsampled, and only the part of the picture that
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from math import ceil, gcd
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from math import gcd
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from torchvision.ops import nms
 
 from label_studio_sam2.engine.embedding import Embedding
-from label_studio_sam2.engine.model import Model
-from label_studio_sam2.settings import DEMO
+from label_studio_sam2.engine.grid import Grid, Window, point_grid, windows
 from label_studio_sam2.types import Bitmap, PackedMask, Point, Size
 
 EDGE = 20.0
@@ -29,68 +28,8 @@ EDGE = 20.0
 NEIGHBOURS = 8
 """Connectivity of small holes and islands (sam2.utils.amg.remove_small_regions)."""
 
-CROPPED_FROM = 2
-"""A picture whose shorter side is this many times the model's is searched in crops too, by default."""
-
-DEMO_GRID: dict[str, Any] = {
-    "points_per_side": 16,
-    "stability_score_thresh": 0.8,
-    "box_nms_thresh": 0.5,
-    "mask_nms_thresh": 0.5,
-}
-"""The demo model's edges are softer than those of real checkpoints, and its small objects larger."""
-
 Decode = Callable[[Embedding, NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 """Clicks (B, 2) in pixels -> logits (B, 3, S, S) and predicted IoUs (B, 3): `image.decode_points` on the device."""
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """How densely to click and what to keep. Names and defaults are SAM2AutomaticMaskGenerator's.
-
-    `min_mask_region_area` (pixels): smaller holes are filled and smaller islands removed, after which duplicates
-    are removed again; in the package this part needs its CUDA extension. 0: masks stay as they are.
-    `mask_nms_thresh` is ours: of two masks, not only boxes, that overlap by more, the better one is kept. 1: both.
-    """
-
-    points_per_side: int = 32
-    pred_iou_thresh: float = 0.8
-    stability_score_thresh: float = 0.95
-    stability_score_offset: float = 1.0
-    box_nms_thresh: float = 0.7
-    crop_n_layers: int = 0
-    crop_nms_thresh: float = 0.7
-    crop_overlap_ratio: float = 512 / 1500
-    crop_n_points_downscale_factor: int = 1
-    min_mask_region_area: int = 0
-    mask_nms_thresh: float = 1.0
-
-    @classmethod
-    def of(cls, size: Size, model: Model) -> Grid:
-        """What a model searches a picture of this size with: a large one in four crops besides, each with half the
-        clicks a side."""
-        large = min(size) >= CROPPED_FROM * model.image_size
-        grid = cls(
-            crop_n_layers=int(large),
-            crop_n_points_downscale_factor=2,
-            min_mask_region_area=100,
-            mask_nms_thresh=0.7,
-        )
-        return replace(grid, **DEMO_GRID) if model.name == DEMO else grid
-
-
-class Window(NamedTuple):
-    """A part of the picture in whole pixels, x1 and y1 exclusive; `layer` 0 is the picture itself."""
-
-    layer: int
-    x0: int
-    y0: int
-    x1: int
-    y1: int
-
-    @property
-    def size(self) -> Size:
-        return Size(self.y1 - self.y0, self.x1 - self.x0)
 
 
 class Edges(NamedTuple):
@@ -185,28 +124,6 @@ def find(
         if grid.mask_nms_thresh == 1 or all(one.overlap(kept) <= grid.mask_nms_thresh for kept in found):
             found.append(one)
     return found
-
-
-def windows(size: Size, grid: Grid) -> list[Window]:
-    """The picture, and for each crop layer n the 4**n overlapping crops that cover it."""
-    cuts = [Window(0, 0, 0, size.width, size.height)]
-    for layer in range(1, grid.crop_n_layers + 1):
-        across = 2**layer
-        overlap = int(grid.crop_overlap_ratio * min(size) * (2 / across))
-        height, width = (ceil((overlap * (across - 1) + side) / across) for side in size)
-        cuts += [
-            Window(layer, x0, y0, min(x0 + width, size.width), min(y0 + height, size.height))
-            for x0 in ((width - overlap) * n for n in range(across))
-            for y0 in ((height - overlap) * n for n in range(across))
-        ]
-    return cuts
-
-
-def point_grid(grid: Grid, layer: int) -> NDArray[np.float64]:
-    """(N, 2) places x, y between 0 and 1, row by row."""
-    side = max(1, int(grid.points_per_side / grid.crop_n_points_downscale_factor**layer))
-    steps = np.linspace(1 / (2 * side), 1 - 1 / (2 * side), side)
-    return np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
 
 
 def without_small_regions(bitmap: Bitmap, area: int) -> Bitmap:

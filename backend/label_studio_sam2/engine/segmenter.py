@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from label_studio_sam2.engine import everything, image, video
 from label_studio_sam2.engine.cache import EmbeddingCache, Source, embedding_key
 from label_studio_sam2.engine.embedding import Embedding
-from label_studio_sam2.engine.everything import Found, Grid, Window
+from label_studio_sam2.engine.everything import Found
+from label_studio_sam2.engine.grid import Grid, Window
 from label_studio_sam2.engine.image import Decoded
 from label_studio_sam2.engine.lane import Lane, Priority
 from label_studio_sam2.engine.model import Model

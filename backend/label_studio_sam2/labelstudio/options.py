@@ -25,6 +25,7 @@ class Options:
 
     score_threshold: masks that the model itself rates lower are not answered
     everything: a request without prompts is answered with every object that is found
+    regions: of everything that is found on a picture, at most so many of the best rated are answered
     masks: keyframes of a video carry their mask
     backward: a new object of a video is also tracked back to the first frame
     candidates: how many readings of one ambiguous click are answered
@@ -35,6 +36,7 @@ class Options:
 
     score_threshold: float = 0.0
     everything: bool = False
+    regions: int = 200
     masks: bool = True
     backward: bool = False
     candidates: int = 1
@@ -112,6 +114,7 @@ def _within(value: Number, least: int, most: int) -> Number:
 READERS: Mapping[str, Reader] = {
     "score_threshold": Reader(_share, "a number from 0 to 1"),
     "everything": Reader(_flag, '"true" or "false"'),
+    "regions": _whole(1, 10_000),
     "masks": Reader(_flag, '"true" or "false"'),
     "backward": Reader(_flag, '"true" or "false"'),
     "candidates": _whole(1, 3),
