@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,7 @@ def load(name: str, folder: Path, device: torch.device, progress: Progress | Non
     path = _locate(name, folder, progress)
     state = read_state(path)
     network = build(state).to(device).eval().requires_grad_(False)
+    compute_positions_once(network)
     with torch.inference_mode():
         positions = network.sam_prompt_encoder.get_dense_pe()
     return Model(
@@ -147,6 +149,13 @@ def build(state: Mapping[str, Tensor]) -> Any:
     network = instantiate(config.model, _recursive_=True)
     _load_strictly(network, state)
     return network
+
+
+def compute_positions_once(network: Any) -> None:
+    """Upstream makes these position encodings anew for every picture, though nothing but its size goes into them."""
+    trunk, encoding = network.image_encoder.trunk, network.image_encoder.neck.position_encoding
+    trunk._get_pos_embed = cache(trunk._get_pos_embed)
+    encoding._pe = cache(encoding._pe)
 
 
 def derive_config(state: Mapping[str, Tensor]) -> DictConfig:
