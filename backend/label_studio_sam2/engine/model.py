@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
@@ -52,8 +53,8 @@ STOCK_POSTPROCESSING = {
 class Model:
     """A network with its weights on a device. The network is never written to, so all threads may share it.
 
-    `decoder` is the network's own mask decoder or a tuned one; everything that the embedding depends on is the
-    network's. `dense_positions` (1, C, S, S) is the prompt encoder's constant position map.
+    `decoder` is the network's mask decoder, its own or a tuned one; nothing that the embedding depends on is ever
+    tuned. `dense_positions` (1, C, S, S) is the prompt encoder's constant position map.
     """
 
     name: str
@@ -70,6 +71,16 @@ class Model:
         return int(self.network.image_size)
 
     @property
+    def embedding_values(self) -> int:
+        """How many numbers make up the embedding of a picture, whatever its size."""
+        channels = {
+            16: self.network.hidden_dim,
+            8: self.decoder.conv_s1.out_channels,
+            4: self.decoder.conv_s0.out_channels,
+        }
+        return sum(int(depth) * (self.image_size // stride) ** 2 for stride, depth in channels.items())
+
+    @property
     def fingerprint(self) -> str:
         """Of all that an embedding depends on: equal fingerprints give equal embeddings."""
         return self.hash[:16]
@@ -81,7 +92,9 @@ class Model:
 
     def tuned(self, decoder: nn.Module, tuning: str) -> Model:
         """The same network with another mask decoder, named `tuning` in the version."""
-        return replace(self, decoder=decoder, tuning=tuning)
+        network = copy(self.network)  # which shares all weights; the mapping of its parts is its own
+        network._modules = {**network._modules, "sam_mask_decoder": decoder}
+        return replace(self, network=network, decoder=decoder, tuning=tuning)
 
 
 def load(name: str, folder: Path, device: torch.device, progress: Progress | None = None) -> Model:
