@@ -6,7 +6,7 @@ They are what `SAM2VideoPredictor` is made of. Nothing is written to the network
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -76,8 +76,8 @@ class TrackingNetwork:
     @contextmanager
     def computing(self) -> Iterator[None]:
         """Inference mode and autocast, which belong to a thread."""
-        kind, enabled = self.device.type, self.dtype is not None
-        with torch.inference_mode(), torch.autocast(kind, self.dtype or torch.bfloat16, enabled=enabled):
+        cast = nullcontext() if self.dtype is None else torch.autocast(self.device.type, self.dtype)
+        with torch.inference_mode(), cast:
             yield
 
     def encoded(self, square: Pixels) -> Features:
