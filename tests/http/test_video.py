@@ -183,6 +183,24 @@ def test_the_same_click_again_gives_the_same_answer_without_tracking_again(clien
     assert sum(job["kind"] == "track" for job in client.get("/jobs").json()["jobs"]) == tracked
 
 
+def test_a_reopened_annotation_is_left_as_it_is_and_corrected_only_from_where_it_was_changed(
+    client: httpx.Client,
+) -> None:
+    start, moved_at = visible_frame(0), visible_frame(0, after=COUNT - 14)
+    (saved,) = ask(client, region("r", keyframe(start, 0)), task=20)
+    sequence = saved["value"]["sequence"]
+    (reopened,) = ask(client, saved, task=21)  # as after a restart: nothing is remembered of another task
+    assert reopened["value"]["sequence"] == sequence
+
+    changed = [
+        keyframe(moved_at, 0) | {"x": 1.0, "y": 1.0} if f["frame"] == moved_at else f for f in sequence
+    ]
+    (corrected,) = ask(client, saved | {"value": saved["value"] | {"sequence": changed}}, task=22)
+    after = corrected["value"]["sequence"]
+    assert [f for f in after if f["frame"] < moved_at] == [f for f in sequence if f["frame"] < moved_at]
+    assert [f["frame"] for f in after if not f.get("auto")] == [start, moved_at]
+
+
 def test_without_masks_keyframes_are_thinned(client: httpx.Client) -> None:
     lean = CONFIG.replace('name="box"', 'name="box" model_masks="false"')
     (full,) = ask(client, region("j", keyframe(visible_frame(0), 0)))
@@ -286,6 +304,7 @@ def test_a_truncated_video_is_tracked_as_far_as_it_goes_with_a_note(client: http
     }
     (answered,) = regions_of(client.post("/predict", json=asked))
     assert 5 < len(masks(answered)) < COUNT
+    assert any("cut off" in line for line in answered["meta"]["text"])
 
 
 def remuxed(video: bytes) -> bytes:
