@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     memory_cache_mb: int = Field(
         2048,
         ge=0,
-        description="bound of the embedding cache inside the process: pictures, and frames of videos where they leave room",
+        description="bound of the embedding cache inside the process, for pictures first, then frames",
     )
     label_studio_url: str = Field("", description="where Label Studio answers, as seen from this service")
     label_studio_api_key: SecretStr = Field(

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 from label_studio_sam2 import demo
-from label_studio_sam2.engine.cache import EmbeddingCache, Source
+from label_studio_sam2.engine.cache import EmbeddingCache
 from label_studio_sam2.engine.frames import Video
 from label_studio_sam2.engine.lane import Lane
 from label_studio_sam2.engine.segmenter import Segmenter
 from label_studio_sam2.engine.video import Target
 from label_studio_sam2.geometry import tight_box
-from label_studio_sam2.types import Bitmap, Picture, Prompt
+from label_studio_sam2.types import Bitmap, Prompt
 
 from tests.engine.networks import demo_model
 
@@ -81,11 +81,3 @@ def test_of_a_track_that_is_longer_than_the_cache_the_beginning_is_kept() -> Non
         follow(segmenter, {"first": 0})
         follow(segmenter, {"second": 1})
         assert encoder.calls == 2 * FRAMES - 4
-
-
-def test_a_video_does_not_push_pictures_out() -> None:
-    picture = Picture("picture", lambda: np.zeros((32, 32, 3), np.uint8))
-    with tracking(2 * demo_model().embedding_values * 4) as (segmenter, _):
-        segmenter.embed(picture)
-        follow(segmenter, {"first": 0})
-        assert segmenter.embed(picture).source is Source.MEMORY
