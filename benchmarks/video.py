@@ -1,11 +1,15 @@
 """Tracking against the stock SAM 2 video predictor, in one run on one machine.
 
     python -m benchmarks.video speed [--model demo] [--frames 60] [--threads 1]
+    python -m benchmarks.video clicks [--model demo] [--clicks 60]
     python -m benchmarks.video memory [--frames 10000] [--stock-frames 1500] [--out benchmarks/video_memory.csv]
 
 `speed` prints frames a second of both and their ratio, for one and for four objects. Ours reads the video file and
-resizes its frames as it goes; the stock predictor has them in memory, ready, before its clock starts. `memory`
-prints resident memory while a clip that is drawn frame by frame is tracked, each in a process of its own.
+resizes its frames as it goes, which is counted; the stock predictor has them in memory, ready, before its clock
+starts. What both have to do, to read and to prepare a frame, is printed beside it. "Again" is the service's own
+track over frames whose features it has kept. `clicks` measures clicks on an encoded picture over HTTP, at rest and
+while the service tracks a video, turn by turn in one run. `memory` prints resident memory while a clip that is drawn
+frame by frame is tracked, each in a process of its own.
 """
 
 from __future__ import annotations
@@ -13,29 +17,44 @@ from __future__ import annotations
 import argparse
 import csv
 import multiprocessing
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Event
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from tempfile import TemporaryDirectory
-from time import perf_counter, process_time
+from time import perf_counter, process_time, sleep
 from typing import Any, NamedTuple
 
 import av
+import httpx
 import numpy as np
 import torch
+from label_studio_sam2.commands.running import running
 from label_studio_sam2.engine.device import choose
 from label_studio_sam2.engine.frames import Video
-from label_studio_sam2.engine.model import load
+from label_studio_sam2.engine.model import build, load
+from label_studio_sam2.engine.opening import open_segmenter
 from label_studio_sam2.engine.video import Target, track
+from label_studio_sam2.settings import Settings
 from label_studio_sam2.types import Box, Pixels, Prompt, Size
 
 from tests.engine.stock import initial_state, prompt_with
+from tests.http.asking import body, click, data_url
 
 SIZE, SMALL = Size(480, 640), Size(240, 320)
 ROUNDS = 5
 EVERY = 100
+TURNS = 3
+PAUSE = 0.1
+
+CONFIG = """<View>
+  <Labels name="labels" toName="video"><Label value="Thing"/></Labels>
+  <Video name="video" value="$video" framerate="25"/>
+  <VideoRectangle name="box" toName="video" smart="true"/>
+</View>"""
 
 
 @dataclass(frozen=True)
@@ -77,17 +96,23 @@ class Drawn:
         return {str(number): {0: Prompt(box=around[number])} for number in range(objects)}
 
 
-def network(name: str, folder: Path) -> Any:
-    """The model's network; its objects all count as visible, which is the costly case."""
-    loaded = load(name, folder, choose("auto")).network
-    loaded.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.data += 10
-    return loaded
+def network(name: str, folder: Path, *, as_upstream: bool = False) -> Any:
+    """The model's network, as we load it or as upstream does; its objects all count as visible: the costly case."""
+    model = load(name, folder, choose("auto"))
+    net = model.network
+    if as_upstream:
+        net = build(net.state_dict()).to(model.device).eval().requires_grad_(False)
+    net.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.data += 10
+    return net
+
+
+def followed(source: Any, objects: int) -> dict[str, Target]:
+    prompts = Drawn(1, source.size).prompts(objects)
+    return {name: Target(by, range(len(source))) for name, by in prompts.items()}
 
 
 def ours(net: Any, source: Any, objects: int, dtype: torch.dtype | None) -> Iterator[int]:
-    targets = {
-        name: Target(by, range(len(source))) for name, by in Drawn(1, source.size).prompts(objects).items()
-    }
+    targets = followed(source, objects)
     for masks in track(net, source, targets, dtype=dtype):
         yield masks[0].frame
 
@@ -131,6 +156,7 @@ def write(path: Path, pictures: list[Pixels]) -> Video:
 
 def speed(options: argparse.Namespace) -> None:
     net = network(options.model, options.folder)
+    upstream = network(options.model, options.folder, as_upstream=True)
     dtype = torch.bfloat16 if net.device.type == "cuda" else None
     with TemporaryDirectory() as folder:
         video = write(Path(folder) / "clip.mp4", list(Drawn(0).frames(range(options.frames))))
@@ -140,7 +166,7 @@ def speed(options: argparse.Namespace) -> None:
         )
         for objects in (1, 4):
             pairs = [
-                (pace(ours(net, video, objects, dtype)), pace(stock(net, pictures, objects, dtype)))
+                (pace(ours(net, video, objects, dtype)), pace(stock(upstream, pictures, objects, dtype)))
                 for _ in range(ROUNDS)
             ]
             mine, theirs = (Pace(*map(median, zip(*side, strict=True))) for side in zip(*pairs, strict=True))
@@ -150,6 +176,104 @@ def speed(options: argparse.Namespace) -> None:
                 end="",
             )
             print(f" processor time a frame {mine.work:.1f} and {theirs.work:.1f} ms")
+        begun = process_time()
+        for _ in video.frames(range(len(video))):
+            pass
+        read = process_time()
+        initial_state(upstream, pictures)
+        print(
+            f"of which, or besides: reading a frame {(read - begun) / len(video) * 1000:.1f} ms, the stock predictor's "
+            f"preparing one {(process_time() - read) / len(video) * 1000:.1f} ms"
+        )
+        again(options, video)
+
+
+def again(options: argparse.Namespace, video: Video) -> None:
+    """A second track over the same frames beside the first, through the segmenter with its cache."""
+    segmenter = open_segmenter(
+        Settings().model_copy(update={"model": options.model, "model_cache": options.folder, "redis_url": ""})
+    )
+    first, second = (
+        pace(masks[0].frame for masks in segmenter.track(video, "clip", followed(video, 1))) for _ in range(2)
+    )
+    print(
+        f"1 object again: {second.rate:.2f} frames/s after {first.rate:.2f} ({second.rate / first.rate:.2f} times),"
+        f" processor time a frame {second.work:.1f} after {first.work:.1f} ms"
+    )
+    segmenter.close()
+
+
+def served(options: argparse.Namespace, told: Queue[Any], over: Event) -> None:
+    settings = Settings().model_copy(
+        update={
+            "model": options.model,
+            "model_cache": options.folder,
+            "redis_url": "",
+            "predict_budget": 0.01,
+        }
+    )
+    with running(settings) as address:
+        told.put(address)
+        over.wait()
+
+
+def clicks(options: argparse.Namespace) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    told, over = spawn.Queue(), spawn.Event()
+    process = spawn.Process(target=served, args=(options, told, over))
+    process.start()
+    with TemporaryDirectory() as folder, httpx.Client(base_url=told.get(), timeout=300) as client:
+        clip = write(Path(folder) / "clip.mp4", list(Drawn(0).frames(range(options.frames))))
+        video = "data:video/mp4;base64," + b64encode(clip.path.read_bytes()).decode()
+        picture = data_url(Drawn(0).frame(0))
+        clicked(client, picture, 3)
+        rest, busy = [], []
+        for turn in range(TURNS):
+            rest += clicked(client, picture, options.clicks // TURNS)
+            job = track_in_background(client, clip, video, f"{turn}")
+            busy += clicked(client, picture, options.clicks // TURNS)
+            assert client.get(f"/jobs/{job}").json()["state"] == "running", "the video was too short"
+            client.delete(f"/jobs/{job}")
+            while client.get(f"/jobs/{job}").json()["state"] == "running":
+                sleep(0.05)
+    over.set()
+    process.join()
+    for name, of in (("median", median), ("95th percentile", lambda times: quantiles(times, n=20)[-1])):
+        print(
+            f"click, {name}: {of(rest) * 1000:.1f} ms at rest, {of(busy) * 1000:.1f} ms while a video is tracked"
+            f" ({of(busy) / of(rest):.2f} times)"
+        )
+
+
+def clicked(client: httpx.Client, picture: str, count: int) -> list[float]:
+    """Seconds of so many clicks at different places, a moment apart, as people click."""
+    times = []
+    for x, y in np.random.default_rng(count).random((count, 2)):
+        content = body(picture, [click(x * SIZE.width, y * SIZE.height, SIZE)])
+        begun = perf_counter()
+        client.post("/predict", json=content).raise_for_status()
+        times.append(perf_counter() - begun)
+        sleep(PAUSE)
+    return times
+
+
+def track_in_background(client: httpx.Client, clip: Video, address: str, name: str) -> str:
+    """The id of the job that goes on after the answer."""
+    x0, y0, x1, y1 = Drawn(1).prompts(1)["0"][0].box or Box(0, 0, 0, 0)
+    keyframe = {
+        "frame": 1,
+        "enabled": True,
+        "rotation": 0,
+        "x": 100 * x0 / SIZE.width,
+        "y": 100 * y0 / SIZE.height,
+        "width": 100 * (x1 - x0) / SIZE.width,
+        "height": 100 * (y1 - y0) / SIZE.height,
+    }
+    value = {"framesCount": len(clip), "duration": clip.duration, "sequence": [keyframe], "labels": ["Thing"]}
+    region = {"id": name, "type": "videorectangle", "from_name": "box", "to_name": "video", "value": value}
+    asked = body("", [region], CONFIG) | {"tasks": [{"id": name, "data": {"video": address}}]}
+    client.post("/predict", json=asked).raise_for_status()
+    return str(client.get("/jobs").json()["jobs"][0]["id"])
 
 
 def resident() -> float:
@@ -195,17 +319,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["speed", "memory"])
+    parser.add_argument("what", choices=["speed", "clicks", "memory"])
     parser.add_argument("--model", default="demo")
     parser.add_argument("--folder", type=Path, default=Path("model_cache"), help="where checkpoints are")
     parser.add_argument("--frames", type=int)
+    parser.add_argument("--clicks", type=int, default=60)
     parser.add_argument("--stock-frames", type=int, default=1500)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "video_memory.csv")
     options = parser.parse_args()
-    options.frames = options.frames or {"speed": 60, "memory": 10_000}[options.what]
+    options.frames = options.frames or {"speed": 60, "clicks": 1000, "memory": 10_000}[options.what]
     torch.set_num_threads(options.threads)
-    {"speed": speed, "memory": memory}[options.what](options)
+    {"speed": speed, "clicks": clicks, "memory": memory}[options.what](options)
 
 
 if __name__ == "__main__":

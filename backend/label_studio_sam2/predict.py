@@ -51,7 +51,9 @@ def interactive(request: PredictRequest, task: Task, service: Service) -> Predic
     config = labeling_config.parse(request.label_config)
     video = next((tag for tag in config.objects.values() if tag.kind == "Video"), None)
     if video is not None and any(region.get("type") == VIDEO for region in request.context.result):
-        return track(request.context.result, task, video, config.options(video.name), service)
+        return track(
+            request.context.result, task, video, config.options(video.name), model=model, service=service
+        )
     asked = prompts.from_regions(request.context.result, config)
     for prompt in asked:
         results.answering(prompt, config)  # a config without output is said before anything is fetched

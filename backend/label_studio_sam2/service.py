@@ -176,6 +176,7 @@ def _cache(segmenter: Segmenter) -> dict[str, float]:
     return {
         **{source.value: answers for source, answers in stats.answers.items()},
         "entries": stats.entries,
+        "frames": stats.frames,
         "bytes": stats.nbytes,
         "capacity": segmenter.cache.capacity,
         "evictions": stats.evictions,

@@ -30,7 +30,11 @@ class Settings(BaseSettings):
         "", description="`redis://`, `rediss://` or `unix://`; empty: embeddings in memory only"
     )
     embedding_ttl: int = Field(86400, gt=0, description="seconds that an embedding stays in Redis")
-    memory_cache_mb: int = Field(2048, ge=0, description="bound of the embedding cache inside the process")
+    memory_cache_mb: int = Field(
+        2048,
+        ge=0,
+        description="bound of the embedding cache inside the process, for pictures first, then frames",
+    )
     label_studio_url: str = Field("", description="where Label Studio answers, as seen from this service")
     label_studio_api_key: SecretStr = Field(
         SecretStr(""), description="legacy token or personal access token"

@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from time import monotonic
 
 from label_studio_sam2.engine.frames import Video
+from label_studio_sam2.engine.model import Model
 from label_studio_sam2.engine.video import Target
 from label_studio_sam2.errors import ServiceError, Superseded
 from label_studio_sam2.jobs import Job
@@ -31,11 +33,10 @@ log = logging.getLogger(__name__)
 
 
 def track(
-    regions: Sequence[Region], task: Task, tag: ObjectTag, options: Options, service: Service
+    regions: Sequence[Region], task: Task, tag: ObjectTag, options: Options, *, model: Model, service: Service
 ) -> Prediction:
-    """The regions with what was tracked of them by the end of PREDICT_BUDGET. Raises ServiceErrors."""
+    """The regions with what `model` tracked of them by the end of PREDICT_BUDGET. Raises ServiceErrors."""
     until = monotonic() + service.settings.predict_budget
-    segmenter = service.segmenter()
     with stage("fetch"):
         file = service.media.fetch(
             tag.address(task.data), task_id=task.id if isinstance(task.id, int) else None
@@ -43,8 +44,10 @@ def track(
     with stage("index"):
         video = Video.open(file.path, max_pixels=service.settings.max_image_pixels)
     plans = [Plan.of(region, video, tag) for region in video_regions.from_regions(regions)]
-    assignment = Assignment(task.id, file.digest, {plan.region.id: plan.given for plan in plans})
-    run = _run(assignment, plans, options, video, service)
+    assignment = Assignment(
+        task.id, file.digest, model.version, {plan.region.id: plan.given for plan in plans}
+    )
+    run = _run(assignment, plans, options, video, model=model, service=service)
     with stage("track"):
         finished = run.wait(until)
     if run.superseded:
@@ -53,7 +56,7 @@ def track(
         raise run.trouble
     answered = [plan.answer(run, options, finished=finished) for plan in plans]
     scores = [region["score"] for region in answered if "score" in region]
-    return Prediction(answered, max(scores, default=None), segmenter.model.version)
+    return Prediction(answered, max(scores, default=None), model.version)
 
 
 @dataclass(frozen=True)
@@ -135,14 +138,21 @@ def _last_mask(region: VideoRegion, number: int, video: Video) -> Prompt | None:
 
 
 def _run(
-    assignment: Assignment, plans: Sequence[Plan], options: Options, video: Video, service: Service
+    assignment: Assignment,
+    plans: Sequence[Plan],
+    options: Options,
+    video: Video,
+    *,
+    model: Model,
+    service: Service,
 ) -> Run:
     """The run for these plans. What it finds after its request was answered is stored as a prediction on the task."""
     passes = list(_passes(plans, options))
     total = sum(len(range(len(video))[_hull(targets)]) for targets in passes)
 
     def follow() -> Iterator[tuple[FrameMask, ...]]:
-        return chain.from_iterable(service.segmenter().track(video, targets) for targets in passes)
+        track = partial(service.segmenter().track, video, assignment.digest, model=model)
+        return chain.from_iterable(map(track, passes))
 
     def carry_out(run: Run, job: Job) -> None:
         awaited = run.carry_out(job, follow, total, with_masks=options.masks)
@@ -176,7 +186,7 @@ def _store(regions: Sequence[Region], assignment: Assignment, service: Service) 
         return
     try:
         service.label_studio.create_prediction(
-            assignment.task, list(regions), model_version=service.model_version()
+            assignment.task, list(regions), model_version=assignment.model_version
         )
     except ServiceError as error:  # the masklet is still there for the next click
         log.warning("the masklet of task %s could not be stored: %s", assignment.task, error.detail)

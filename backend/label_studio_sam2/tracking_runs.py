@@ -25,10 +25,12 @@ Follow = Callable[[], Iterable[tuple[FrameMask, ...]]]
 
 @dataclass(frozen=True)
 class Assignment:
-    """What is to be followed: objects of one task, each with the prompts that the annotator gave, in one file."""
+    """What is to be followed: objects of one task, each with the prompts that the annotator gave, in one file, and by
+    which version of the model."""
 
     task: int | str | None
     digest: str
+    model_version: str
     prompts: Mapping[str, Mapping[int, Prompt]]
 
     def overlaps(self, other: Assignment) -> bool:

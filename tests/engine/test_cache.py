@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from label_studio_sam2.engine.cache import EmbeddingCache, Source, embedding_key
+from label_studio_sam2.engine.cache import FRAMES_KEPT, EmbeddingCache, Source, embedding_key
 from label_studio_sam2.engine.embedding import Embedding
 from label_studio_sam2.errors import MediaUnreadable
 from label_studio_sam2.types import Size
@@ -147,3 +147,28 @@ def test_evictions_are_counted() -> None:
         cache.get_or_encode(embedding_key(picture, "model"), lambda: embedding_of(1))
     assert cache.stats().evictions == 1
     assert cache.get(embedding_key("a", "model")) is None
+
+
+def test_frames_of_a_video_give_way_to_pictures_and_never_the_other_way_round() -> None:
+    cache = EmbeddingCache(10 * 1024)
+    cache.get_or_encode(KEY, lambda: embedding_of(4))
+    for number in range(20):
+        cache.keep_frame(embedding_key(f"video@{number}", "model"), embedding_of(2))
+    kept = [number for number in range(20) if cache.frame(embedding_key(f"video@{number}", "model"))]
+    assert kept == [17, 18, 19]
+    assert cache.stats().nbytes == 10 * 1024
+    assert cache.get(KEY) is not None
+
+    cache.get_or_encode(embedding_key("another picture", "model"), lambda: embedding_of(4))
+
+    assert cache.stats().frames == 1
+    assert cache.stats().entries == 2
+
+
+def test_frames_are_bounded_in_number_too_so_that_memory_is_flat_however_long_the_video() -> None:
+    cache = EmbeddingCache(1 << 30)
+    assert cache.room_for_frames(1024) == FRAMES_KEPT
+    for number in range(FRAMES_KEPT + 5):
+        cache.keep_frame(embedding_key(f"video@{number}", "model"), embedding_of(1))
+    assert cache.stats().frames == FRAMES_KEPT
+    assert cache.frame(embedding_key("video@4", "model")) is None

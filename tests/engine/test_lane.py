@@ -91,6 +91,25 @@ def test_a_click_on_an_encoded_picture_does_not_wait_for_an_encode() -> None:
         assert not encoding.done()
 
 
+def test_a_video_frame_does_not_begin_while_a_click_is_decoded_and_an_encode_does() -> None:
+    held, threads = Event(), ThreadPoolExecutor(1)
+    with bench() as b:
+        encoding = threads.submit(b.lane.run, Priority.CLICK_ENCODE, lambda: held.wait(20))
+        eventually(lambda: b.lane.running()[Priority.CLICK_ENCODE] == 1)
+        decoding = b.occupy(Priority.CLICK_DECODE)
+        frame = b.queue(Priority.VIDEO_FRAME, "frame")
+        held.set()
+        encoding.result()
+        for name in ("first encode", "second encode"):
+            b.lane.run(Priority.CLICK_ENCODE, lambda name=name: b.ran.append(name))
+        assert b.ran == ["first encode", "second encode"]
+        b.go.set()
+        decoding.result()
+        frame.result()
+        assert b.ran[2:] == ["frame"]
+    threads.shutdown()
+
+
 def test_two_decodes_run_side_by_side() -> None:
     with bench() as b:
         first = b.occupy(Priority.CLICK_DECODE)

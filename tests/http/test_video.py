@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import base64
+import copy
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ import numpy as np
 import pytest
 from label_studio_sam2 import demo
 from label_studio_sam2.commands.running import running
+from label_studio_sam2.engine.versions import Versions
 from label_studio_sam2.geometry import iou
 from label_studio_sam2.labelstudio import coco_rle
 from label_studio_sam2.types import Bitmap, Size
 from pydantic import SecretStr
 
+from tests.engine.clips import without_times, write_clip, write_sound
+from tests.engine.networks import demo_model
 from tests.eventually import eventually
 from tests.http.asking import Region, body, regions_of
 from tests.http.conftest import settings
@@ -179,6 +183,24 @@ def test_the_same_click_again_gives_the_same_answer_without_tracking_again(clien
     assert sum(job["kind"] == "track" for job in client.get("/jobs").json()["jobs"]) == tracked
 
 
+def test_a_reopened_annotation_is_left_as_it_is_and_corrected_only_from_where_it_was_changed(
+    client: httpx.Client,
+) -> None:
+    start, moved_at = visible_frame(0), visible_frame(0, after=COUNT - 14)
+    (saved,) = ask(client, region("r", keyframe(start, 0)), task=20)
+    sequence = saved["value"]["sequence"]
+    (reopened,) = ask(client, saved, task=21)  # as after a restart: nothing is remembered of another task
+    assert reopened["value"]["sequence"] == sequence
+
+    changed = [
+        keyframe(moved_at, 0) | {"x": 1.0, "y": 1.0} if f["frame"] == moved_at else f for f in sequence
+    ]
+    (corrected,) = ask(client, saved | {"value": saved["value"] | {"sequence": changed}}, task=22)
+    after = corrected["value"]["sequence"]
+    assert [f for f in after if f["frame"] < moved_at] == [f for f in sequence if f["frame"] < moved_at]
+    assert [f["frame"] for f in after if not f.get("auto")] == [start, moved_at]
+
+
 def test_without_masks_keyframes_are_thinned(client: httpx.Client) -> None:
     lean = CONFIG.replace('name="box"', 'name="box" model_masks="false"')
     (full,) = ask(client, region("j", keyframe(visible_frame(0), 0)))
@@ -232,11 +254,35 @@ def test_a_newer_prompt_on_the_region_cancels_the_older_track(hasty: httpx.Clien
     assert hasty.get(f"/jobs/{newest['id']}").json()["state"] == "done"
 
 
+def without_decoder(path: Path) -> Path:
+    """A clip whose codec has a name that nobody knows."""
+    path.write_bytes(write_clip(path, frames=3).read_bytes().replace(b"avc1", b"zzzz"))
+    return path
+
+
+def written(content: bytes) -> Callable[[Path], Path]:
+    def write(path: Path) -> Path:
+        path.write_bytes(content)
+        return path
+
+    return write
+
+
 @pytest.mark.parametrize(
-    ("content", "named"),
-    [(b"", "empty"), (b"hello, this is no video at all", "video"), (demo.SAMPLE_IMAGE.read_bytes(), "")],
+    ("write", "suffix", "named"),
+    [
+        (written(b""), "mp4", "empty"),
+        (written(b"hello, this is no video at all"), "mp4", "another kind"),
+        (written(demo.SAMPLE_IMAGE.read_bytes()), "mp4", "another kind"),
+        (write_sound, "mp4", "sound but no picture"),
+        (without_decoder, "mp4", "no decoder"),
+        (without_times, "mkv", "0 frames a second"),
+    ],
 )
-def test_what_is_no_video_is_refused_in_a_sentence(content: bytes, named: str, client: httpx.Client) -> None:
+def test_what_is_no_video_is_refused_in_a_sentence(
+    write: Callable[[Path], Path], suffix: str, named: str, client: httpx.Client, tmp_path: Path
+) -> None:
+    content = write(tmp_path / f"clip.{suffix}").read_bytes()
     address = "data:video/mp4;base64," + base64.b64encode(content).decode()
     asked = body("", [region("n", keyframe(visible_frame(0), 0))], CONFIG) | {
         "tasks": [{"id": 9, "data": {"video": address}}]
@@ -258,6 +304,7 @@ def test_a_truncated_video_is_tracked_as_far_as_it_goes_with_a_note(client: http
     }
     (answered,) = regions_of(client.post("/predict", json=asked))
     assert 5 < len(masks(answered)) < COUNT
+    assert any("cut off" in line for line in answered["meta"]["text"])
 
 
 def remuxed(video: bytes) -> bytes:
@@ -319,3 +366,29 @@ def test_what_is_finished_after_the_answer_is_stored_as_a_prediction_on_the_task
     (prediction,) = stored
     assert (prediction["task"], prediction["model_version"]) == (77, version)
     assert mean_iou(prediction["result"][0], 0) > 0.75
+
+
+def test_a_version_that_is_tuned_to_the_project_follows_its_videos_too(tmp_path: Path) -> None:
+    base, versions = demo_model(), Versions(tmp_path / "versions")
+    decoder = copy.deepcopy(base.decoder)
+    for mlp in decoder.output_hypernetworks_mlps:  # it sees a little less of everything
+        mlp.layers[-1].weight.data *= 0.9
+    with versions.training(1):
+        tuned = versions.save(1, base, decoder, accepted=True, reason="", counts={}, figures={})
+    with (
+        running(settings(model_cache=tmp_path)) as address,
+        httpx.Client(base_url=address, timeout=60, trust_env=False) as client,
+    ):
+        asked = body("", [region("q", keyframe(visible_frame(0), 0))], CONFIG)
+        asked["tasks"] = [{"id": 5, "data": {"video": CLIP}}]
+
+        def predicted() -> tuple[str, Region]:
+            (prediction,) = client.post("/predict", json=asked).json()["results"]
+            return prediction["model_version"], prediction["result"][0]
+
+        first, before = predicted()
+        versions.use(1, tuned.number)
+        second, after = predicted()
+    assert (first, second) == (base.version, f"{base.version}+project1.v1")
+    assert after["value"] != before["value"]
+    assert mean_iou(after, 0) > 0.6

@@ -41,12 +41,15 @@ def test_a_parsed_config_is_remembered() -> None:
     [
         ('framerate="25.0"', 25.0),
         ('frameRate="29.97"', 29.97),
+        ('framerate="0.04"', 25.0),
         ("", 24.0),
         ('framerate="x"', 24.0),
         ('framerate="-1"', 24.0),
     ],
 )
-def test_a_video_is_counted_by_its_framerate_or_by_24(rate: str, counted: float) -> None:
+def test_a_video_is_counted_by_its_framerate_or_its_seconds_a_frame_or_by_24(
+    rate: str, counted: float
+) -> None:
     parsed = parse(f'<View><Video name="v" value="$video" {rate}/></View>')
     assert parsed.object("v").frame_rate == counted
     assert parsed.object("v").kind == "Video"

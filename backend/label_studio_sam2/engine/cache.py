@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 from threading import Lock
 
 from label_studio_sam2.engine.embedding import Embedding
@@ -27,15 +28,20 @@ class Source(StrEnum):
 
 Answer = tuple[Embedding, Source]
 
+FRAMES_KEPT = 256
+"""Frames of videos in memory, at most: ten seconds at 25 frames a second."""
+
 
 @dataclass(frozen=True, slots=True)
 class CacheStats:
     """What the cache holds, and what it has done since the start.
 
-    `answers` by source; `joined` are those of them that shared somebody else's lookup or encode.
+    `entries` are pictures, `frames` those of videos, `nbytes` of both. `answers` by source; `joined` are those of
+    them that shared somebody else's lookup or encode.
     """
 
     entries: int
+    frames: int
     nbytes: int
     evictions: int
     joined: int
@@ -54,6 +60,7 @@ class EmbeddingCache:
         self.store = store
         self.capacity = memory_bytes
         self._recent = _Recent(memory_bytes)
+        self._frames = _Recent(memory_bytes, FRAMES_KEPT)
         self._flights: dict[EmbeddingKey, Future[Answer]] = {}
         self._lock = Lock()
         self._answers: Counter[Source] = Counter()
@@ -67,7 +74,7 @@ class EmbeddingCache:
             embedding = self.store.get(key)
             if embedding is not None:
                 with self._lock:
-                    self._recent.put(key, embedding)
+                    self._put(key, embedding)
         return embedding
 
     def holds(self, key: EmbeddingKey) -> bool:
@@ -100,11 +107,32 @@ class EmbeddingCache:
             self._answers[answer[1]] += 1
         return answer
 
+    def frame(self, key: EmbeddingKey) -> Embedding | None:
+        """What `keep_frame` kept of a video's frame, if it is still there."""
+        with self._lock:
+            return self._frames.get(key)
+
+    def keep_frame(self, key: EmbeddingKey, embedding: Embedding) -> None:
+        """Keeps a video's frame for the next track over it, as long as pictures leave room.
+
+        Redis holds no frames: getting one from there (9 ms at 1024 px) takes about as long as encoding it on a GPU,
+        and ten seconds of video would push 250 pictures out.
+        """
+        with self._lock:
+            self._frames.put(key, embedding)
+            self._frames.shrink(self.capacity - self._recent.nbytes)
+
+    def room_for_frames(self, nbytes: int) -> int:
+        """How many frames of so many bytes can be kept beside the pictures that are there now."""
+        with self._lock:
+            return min(FRAMES_KEPT, (self.capacity - self._recent.nbytes) // nbytes)
+
     def stats(self) -> CacheStats:
         with self._lock:
             return CacheStats(
                 entries=len(self._recent),
-                nbytes=self._recent.nbytes,
+                frames=len(self._frames),
+                nbytes=self._recent.nbytes + self._frames.nbytes,
                 evictions=self._recent.evictions,
                 joined=self._joined,
                 answers={source: self._answers[source] for source in Source},
@@ -115,6 +143,11 @@ class EmbeddingCache:
         if self.store is not None:
             self.store.close()
 
+    def _put(self, key: EmbeddingKey, embedding: Embedding) -> None:
+        """A picture takes the place of other pictures, and before that of frames: a click waits for it."""
+        self._recent.put(key, embedding)
+        self._frames.shrink(self.capacity - self._recent.nbytes)
+
     def _fly(self, key: EmbeddingKey, encode: Callable[[], Embedding], flight: Future[Answer]) -> None:
         try:
             answer = self._recall_or_encode(key, encode)
@@ -124,7 +157,7 @@ class EmbeddingCache:
             flight.set_exception(error)
         else:
             with self._lock:
-                self._recent.put(key, answer[0])
+                self._put(key, answer[0])
                 del self._flights[key]
             flight.set_result(answer)
 
@@ -144,12 +177,13 @@ class EmbeddingCache:
 
 
 class _Recent:
-    """The most recently used embeddings, bounded in bytes. One larger than the bound is not kept."""
+    """The most recently used embeddings, bounded in bytes and in number. One larger than the bound is not kept."""
 
-    def __init__(self, bound: int) -> None:
+    def __init__(self, bound: int, most: float = inf) -> None:
         self.nbytes = 0
         self.evictions = 0
         self._bound = bound
+        self._most = most
         self._embeddings: OrderedDict[EmbeddingKey, Embedding] = OrderedDict()
 
     def __len__(self) -> int:
@@ -165,7 +199,11 @@ class _Recent:
             return
         self._embeddings[key] = embedding
         self.nbytes += embedding.nbytes
-        while self.nbytes > self._bound:
+        self.shrink(self._bound)
+
+    def shrink(self, bound: int) -> None:
+        """Forget what was used longest ago until the rest fits."""
+        while self.nbytes > bound or len(self._embeddings) > self._most:
             _, evicted = self._embeddings.popitem(last=False)
             self.nbytes -= evicted.nbytes
             self.evictions += 1

@@ -48,11 +48,9 @@ def squared(pixels: Pixels, side: int) -> Pixels:
 
 def normalised(square: Pixels, device: torch.device) -> Tensor:
     """(1, 3, S, S) with ImageNet's mean and deviation, bit for bit as sam2.utils.misc computes it."""
-    mean, deviation, full = (
-        torch.tensor(row, device=device)[..., None, None] for row in (MEAN, DEVIATION, [255.0])
-    )
-    picture = torch.tensor(square, device=device).permute(2, 0, 1).float()
-    return ((picture / full - mean) / deviation)[None]
+    mean, deviation = (torch.tensor(row, device=device)[:, None, None] for row in (MEAN, DEVIATION))
+    planes = torch.tensor(square, device=device).permute(2, 0, 1).contiguous().float()
+    return planes.div_(255).sub_(mean).div_(deviation)[None]
 
 
 def resized(maps: Tensor, size: tuple[int, int], *, antialias: bool = False) -> Tensor:

@@ -67,8 +67,7 @@ def encode(
 ) -> Embedding:
     """The embedding of a picture (H, W, 3): the backbone's three levels, without the no-memory embedding.
 
-    `autocast` is the encoder's compute type (None: fp32); `store` the type that the embedding is kept in. Video
-    frames have the same embedding, so a frame and a picture can share the cache.
+    `autocast` is the encoder's compute type (None: fp32); `store` the type that the embedding is kept in.
     """
     batch = preprocess(pixels, model.image_size)[None].to(model.device)
     with torch.autocast(model.device.type, dtype=autocast, enabled=autocast is not None):

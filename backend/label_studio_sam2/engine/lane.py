@@ -2,7 +2,8 @@
 
 Two threads work on it. One takes everything in the order of `Priority`; the other takes decodes of clicks
 only, so that a click on an encoded picture doesn't wait for somebody else's encode (seconds on a CPU). Long
-work (a video, tuning) asks for one frame or step at a time and so gives way in between.
+work (a video, tuning) asks for one frame or step at a time and so gives way in between: no such piece begins while
+a click is decoded, which would take half of the processor from it.
 """
 
 from __future__ import annotations
@@ -193,18 +194,22 @@ class Lane:
     def _next(self, least_urgent: Priority) -> _Work | None:
         """The most urgent waiting work, removed from the queue; None once the lane is closed."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._closed or (self._waiting and self._waiting[0].priority <= least_urgent)
-            )
+            self._changed.wait_for(lambda: self._closed or self._may_begin(least_urgent))
             if self._closed:
                 return None
             item = self._waiting.pop(0)
             self._running[item.priority] += 1
             return item
 
+    def _may_begin(self, least_urgent: Priority) -> bool:
+        if self._running[Priority.CLICK_DECODE]:
+            least_urgent = min(least_urgent, Priority.CLICK_ENCODE)
+        return bool(self._waiting) and self._waiting[0].priority <= least_urgent
+
     def _done(self, item: _Work, started: float) -> None:
         with self._changed:
             self._running[item.priority] -= 1
+            self._changed.notify_all()
         if self._observe is not None:
             self._observe(item.priority, started - item.arrived, time.monotonic() - started)
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import torch
 from sam2.modeling.sam2_utils import select_closest_cond_frames
 from torch import Tensor
 
@@ -33,11 +32,11 @@ class Output(NamedTuple):
     score: Tensor
 
 
-class Shared(NamedTuple):
-    """What all memories have in common: their position encodings, and the type that the network takes them in."""
+class Past(NamedTuple):
+    """The outputs that a frame is conditioned on, by frame: of prompted frames the nearest, and the recent others."""
 
-    positions: list[Tensor] | None
-    dtype: torch.dtype
+    prompted: Mapping[int, Output]
+    recent: Mapping[int, Output]
 
 
 class Reach(NamedTuple):
@@ -91,13 +90,12 @@ class MemoryBank:
         """Equal for two objects whose pasts are of the same frames, so that one batch can hold both."""
         return tuple(nearest), frozenset(self.prompted), frozenset(self.tracked)
 
-    def look_back(self, nearest: Iterable[int], shared: Shared) -> dict[str, Any]:
-        """The past as `SAM2Base.track_step` reads it, of the prompted frames only the `nearest`, in their order."""
-        chosen = {frame: _entry(self.prompted[frame], shared) for frame in nearest}
+    def look_back(self, nearest: Iterable[int]) -> Past:
+        """The past, of the prompted frames only the `nearest`, in their order."""
+        chosen = {frame: self.prompted[frame] for frame in nearest}
         # A prompted frame that is recent but not among the nearest counts as a tracked one, as upstream has it.
         others = {frame: output for frame, output in self.prompted.items() if frame not in chosen}
-        recent = {frame: _entry(output, shared) for frame, output in {**others, **self.tracked}.items()}
-        return {"cond_frame_outputs": chosen, "non_cond_frame_outputs": recent}
+        return Past(chosen, {**others, **self.tracked})
 
     def forget(self, frame: int, nearest: Iterable[int], reach: Reach, step: int) -> None:
         """After `frame` was tracked in direction `step`, drop what no later frame looks back at."""
@@ -116,41 +114,12 @@ class MemoryBank:
 
 @dataclass
 class TrackState:
-    """What tracking has to keep so that it can go on later: bounded, whatever was tracked. One per model and video.
-
-    `positions` are the position encodings of mask memories, the same for all.
-    """
+    """What tracking has to keep so that it can go on later: bounded, whatever was tracked. One per model and video."""
 
     banks: dict[str, MemoryBank] = field(default_factory=dict)
-    positions: list[Tensor] | None = None
 
 
 def nearest_prompted(frame: int, prompts: Mapping[int, Prompt], limit: int) -> list[int]:
     """The prompted frames that tracking `frame` is conditioned on."""
     chosen, _ = select_closest_cond_frames(frame, dict.fromkeys(prompts), limit)
     return list(chosen)
-
-
-def together(pasts: list[dict[str, Any]]) -> dict[str, Any]:
-    """Pasts of the same frames as the past of a batch."""
-    if len(pasts) == 1:
-        return pasts[0]
-    return {
-        kind: {frame: _batch([past[kind][frame] for past in pasts]) for frame in frames}
-        for kind, frames in pasts[0].items()
-    }
-
-
-def _batch(entries: list[dict[str, Any]]) -> dict[str, Any]:
-    memories = [entry["maskmem_features"] for entry in entries]
-    positions = entries[0]["maskmem_pos_enc"]
-    return {
-        "maskmem_features": None if memories[0] is None else torch.cat(memories),
-        "maskmem_pos_enc": positions and [each.expand(len(entries), -1, -1, -1) for each in positions],
-        "obj_ptr": torch.cat([entry["obj_ptr"] for entry in entries]),
-    }
-
-
-def _entry(output: Output, shared: Shared) -> dict[str, Any]:
-    memory = None if output.memory is None else output.memory.to(shared.dtype)
-    return {"maskmem_features": memory, "maskmem_pos_enc": shared.positions, "obj_ptr": output.pointer}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -51,8 +53,8 @@ STOCK_POSTPROCESSING = {
 class Model:
     """A network with its weights on a device. The network is never written to, so all threads may share it.
 
-    `decoder` is the network's own mask decoder or a tuned one; everything that the embedding depends on is the
-    network's. `dense_positions` (1, C, S, S) is the prompt encoder's constant position map.
+    `decoder` is the network's mask decoder, its own or a tuned one; nothing that the embedding depends on is ever
+    tuned. `dense_positions` (1, C, S, S) is the prompt encoder's constant position map.
     """
 
     name: str
@@ -69,6 +71,16 @@ class Model:
         return int(self.network.image_size)
 
     @property
+    def embedding_values(self) -> int:
+        """How many numbers make up the embedding of a picture, whatever its size."""
+        channels = {
+            16: self.network.hidden_dim,
+            8: self.decoder.conv_s1.out_channels,
+            4: self.decoder.conv_s0.out_channels,
+        }
+        return sum(int(depth) * (self.image_size // stride) ** 2 for stride, depth in channels.items())
+
+    @property
     def fingerprint(self) -> str:
         """Of all that an embedding depends on: equal fingerprints give equal embeddings."""
         return self.hash[:16]
@@ -80,7 +92,9 @@ class Model:
 
     def tuned(self, decoder: nn.Module, tuning: str) -> Model:
         """The same network with another mask decoder, named `tuning` in the version."""
-        return replace(self, decoder=decoder, tuning=tuning)
+        network = copy(self.network)  # which shares all weights; the mapping of its parts is its own
+        network._modules = {**network._modules, "sam_mask_decoder": decoder}
+        return replace(self, network=network, decoder=decoder, tuning=tuning)
 
 
 def load(name: str, folder: Path, device: torch.device, progress: Progress | None = None) -> Model:
@@ -91,6 +105,7 @@ def load(name: str, folder: Path, device: torch.device, progress: Progress | Non
     path = _locate(name, folder, progress)
     state = read_state(path)
     network = build(state).to(device).eval().requires_grad_(False)
+    compute_positions_once(network)
     with torch.inference_mode():
         positions = network.sam_prompt_encoder.get_dense_pe()
     return Model(
@@ -147,6 +162,13 @@ def build(state: Mapping[str, Tensor]) -> Any:
     network = instantiate(config.model, _recursive_=True)
     _load_strictly(network, state)
     return network
+
+
+def compute_positions_once(network: Any) -> None:
+    """Upstream makes these position encodings anew for every picture, though nothing but its size goes into them."""
+    trunk, encoding = network.image_encoder.trunk, network.image_encoder.neck.position_encoding
+    trunk._get_pos_embed = cache(trunk._get_pos_embed)
+    encoding._pe = cache(encoding._pe)
 
 
 def derive_config(state: Mapping[str, Tensor]) -> DictConfig:

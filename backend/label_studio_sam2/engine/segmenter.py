@@ -21,12 +21,13 @@ from label_studio_sam2.engine import everything, image, video
 from label_studio_sam2.engine.cache import EmbeddingCache, Source, embedding_key
 from label_studio_sam2.engine.embedding import Embedding
 from label_studio_sam2.engine.everything import Found
+from label_studio_sam2.engine.frame_features import remembering
 from label_studio_sam2.engine.grid import Grid, Window
 from label_studio_sam2.engine.image import Decoded
 from label_studio_sam2.engine.lane import Lane, Priority
 from label_studio_sam2.engine.model import Model
 from label_studio_sam2.engine.upsampling import upsample
-from label_studio_sam2.engine.video import Frames, Target, TrackState
+from label_studio_sam2.engine.video import Frames, Target
 from label_studio_sam2.timing import stage
 from label_studio_sam2.types import FrameMask, Mask, Picture, Point, Prompt, Size
 
@@ -121,15 +122,20 @@ class Segmenter:
             return [_masks(answer, embedded.size, candidates) for answer in decoded]
 
     def track(
-        self, frames: Frames, targets: Mapping[str, Target], state: TrackState | None = None
+        self, frames: Frames, digest: str, targets: Mapping[str, Target], *, model: Model | None = None
     ) -> Iterator[tuple[FrameMask, ...]]:
-        """Follows objects through a video (see `video.track`), giving way to clicks between frames."""
+        """Follows objects through the video with this digest (see `video.track`), giving way to clicks between frames.
+
+        `model` is a tuned version of this segmenter's model.
+        """
 
         def run(work: Callable[[], T]) -> T:
             return self.lane.run(Priority.VIDEO_FRAME, work)
 
+        chosen = model or self.model
         dtype = self._autocast if self.model.device.type == "cuda" else None
-        return video.track(self.model.network, frames, targets, state=state, run=run, dtype=dtype)
+        encode = remembering(self.cache, chosen, digest, frames.size, span=video.span_of(targets), run=run)
+        return video.track(chosen.network, frames, targets, run=run, encode=encode, dtype=dtype)
 
     def warm_up(self) -> None:
         """Runs encoder and decoder once, past every cache: kernels and memory are there before the first click."""
@@ -175,14 +181,7 @@ class Segmenter:
 
     def embedding_bytes(self) -> int:
         """Of one picture's embedding: the same for every picture."""
-        network, side = self.model.network, self.model.image_size
-        channels = {
-            16: network.hidden_dim,
-            8: self.model.decoder.conv_s1.out_channels,
-            4: self.model.decoder.conv_s0.out_channels,
-        }
-        values = sum(depth * (side // stride) ** 2 for stride, depth in channels.items())
-        return int(values) * np.dtype(self._store).itemsize
+        return self.model.embedding_values * np.dtype(self._store).itemsize
 
     def device_memory(self) -> int:
         """Bytes that torch holds on a GPU; 0 on a CPU."""

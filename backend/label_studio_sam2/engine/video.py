@@ -13,12 +13,13 @@ from typing import Any, TypeVar
 import torch
 
 from label_studio_sam2.engine.frame_input import Frames
-from label_studio_sam2.engine.memory_bank import TrackState
-from label_studio_sam2.engine.tracker import Encode, Features, Run, Target, Tracker
+from label_studio_sam2.engine.memory_bank import Reach, TrackState
+from label_studio_sam2.engine.tracker import Encode, Run, Target, Tracker
+from label_studio_sam2.engine.tracking_network import Features, TrackingNetwork
 from label_studio_sam2.errors import PromptError
 from label_studio_sam2.types import FrameMask
 
-__all__ = ["Encode", "Features", "Frames", "Run", "Target", "TrackState", "track"]
+__all__ = ["Encode", "Features", "Frames", "Run", "Target", "TrackState", "span_of", "track"]
 
 T = TypeVar("T")
 
@@ -55,8 +56,15 @@ def track(
     """
     for name, target in targets.items():
         _check(name, target, len(video))
-    tracker = Tracker(network, video, state if state is not None else TrackState(), run, encode, dtype)
-    yield from tracker.follow(targets, _span(targets))
+    tracker = Tracker(
+        TrackingNetwork(network, video.size, len(video), dtype),
+        Reach.of(network),
+        video,
+        TrackState() if state is None else state,
+        run,
+        encode,
+    )
+    yield from tracker.follow(targets, span_of(targets))
 
 
 def _check(name: str, target: Target, count: int) -> None:
@@ -73,7 +81,7 @@ def _check(name: str, target: Target, count: int) -> None:
         raise PromptError(f"Object {name}: frames are followed one by one, not {target.span.step} at a time.")
 
 
-def _span(targets: Mapping[str, Target]) -> range:
+def span_of(targets: Mapping[str, Target]) -> range:
     """The frames from the first to the last that any target is due on, in the one direction that all go."""
     spans = [target.span for target in targets.values() if target.span]
     if not spans:

@@ -82,12 +82,15 @@ def _object(tag: Any) -> ObjectTag | None:
 
 
 def _frame_rate(tag: Any) -> float | None:
-    """The framerate attribute; None where there is none, or one that is no positive number."""
+    """The framerate attribute; None where there is none, or one that is no positive number. The editor takes one
+    below 1 for the seconds between two frames (Video.js of Label Studio 1.23.2)."""
     try:
         rate = float(_attribute(tag, "framerate") or "")
     except ValueError:
         return None
-    return rate if 0 < rate < math.inf else None
+    if not 0 < rate < math.inf:
+        return None
+    return rate if rate >= 1 else 1 / rate
 
 
 def _control(tag: Any) -> Control | None:
