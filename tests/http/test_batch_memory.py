@@ -36,9 +36,8 @@ def test_a_batch_of_two_hundred_large_pictures_takes_no_more_memory_than_its_fir
     jpeg = cv2.imencode(".jpg", drawn)[1].tobytes()
 
     def reply(exchange: Exchange) -> None:
-        exchange.reply(
-            200, jpeg + exchange.path.encode()
-        )  # what follows a JPEG is not shown, but counts as content
+        # What follows a JPEG isn't shown, but makes it another picture.
+        exchange.reply(200, jpeg + exchange.path.encode())
 
     boxes = [{"id": 1, "result": [box(400, 400, 1200, 1200, SIZE)]}]
     settings = {
