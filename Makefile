@@ -7,6 +7,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CLI := $(BIN)/label-studio-sam2
 MODEL ?= demo
 
+# Idle OpenMP threads sleep: spinning, they would take the cores from whatever runs beside them.
+export OMP_WAIT_POLICY := PASSIVE
+
 .PHONY: install system demo serve test test-all lint ci e2e check-image demo-model clean
 
 install: $(STAMP)

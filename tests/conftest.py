@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+from label_studio_sam2.settings import prepare_process
 
 from tests.redis_server import RedisServer, running
 
+prepare_process()
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
