@@ -15,6 +15,7 @@ import pytest
 from label_studio_sam2 import demo
 from label_studio_sam2.commands.running import running
 from label_studio_sam2.engine.versions import Versions
+from label_studio_sam2.gate import Verdict
 from label_studio_sam2.geometry import iou
 from label_studio_sam2.labelstudio import coco_rle
 from label_studio_sam2.types import Bitmap, Size
@@ -374,7 +375,7 @@ def test_a_version_that_is_tuned_to_the_project_follows_its_videos_too(tmp_path:
     for mlp in decoder.output_hypernetworks_mlps:  # it sees a little less of everything
         mlp.layers[-1].weight.data *= 0.9
     with versions.training(1):
-        tuned = versions.save(1, base, decoder, accepted=True, reason="", counts={}, figures={})
+        tuned = versions.save(1, base, decoder, Verdict(True, "", {}), {})
     with (
         running(settings(model_cache=tmp_path)) as address,
         httpx.Client(base_url=address, timeout=60, trust_env=False) as client,

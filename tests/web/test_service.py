@@ -13,6 +13,7 @@ import pytest
 from label_studio_sam2 import demo
 from label_studio_sam2.commands.running import running
 from label_studio_sam2.engine.versions import Versions
+from label_studio_sam2.gate import Verdict
 from label_studio_sam2.settings import DEMO, Settings
 from numpy.typing import NDArray
 from playwright.sync_api import Page, expect
@@ -37,11 +38,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def tuned(versions: Versions) -> None:
     model = demo_model()
     held_out = {"one click": {"before": 0.8, "after": 0.85}}
-    figures = {"held_out": held_out}
+    verdict = Verdict(True, "Used: it is better.", {"held_out": held_out})
     with versions.training(7):
-        version = versions.save(
-            7, model, model.decoder, accepted=True, reason="Used: it is better.", counts={}, figures=figures
-        )
+        version = versions.save(7, model, model.decoder, verdict, {})
         versions.add_report(version, "<!doctype html><title>Report</title><h1>Project 7, version 1</h1>")
     versions.use(7, 1)
 
