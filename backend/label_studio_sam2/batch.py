@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import CancelledError
 from typing import Any
 
 import orjson
@@ -85,7 +84,8 @@ def _made(
 
     def deliver(task: Task, prediction: Prediction) -> str:
         place = places[id(task)]
-        entry = orjson.dumps(prediction, option=WRITTEN)
+        # A copy: orjson's own keeps the buffer that it was written in, often a megabyte, for as long as it is kept.
+        entry = bytes(memoryview(orjson.dumps(prediction, option=WRITTEN)))
         if storing.give(answers, place, entry, task=task, project=asked.project, service=service):
             return "answered"
         if storing.possible(task, asked.project, service):
@@ -143,12 +143,7 @@ def _label(
     skip: Callable[[Task], bool] = lambda _: False,
 ) -> Result:
     """Makes each task's masks and delivers them, until the job is cancelled."""
-
-    def go_on() -> None:
-        if job.cancelled:
-            raise CancelledError
-
-    asked = asked._replace(before_each_turn=go_on)
+    asked = asked._replace(before_each_turn=job.go_on)
 
     def one(task: Task) -> str:
         if skip(task):

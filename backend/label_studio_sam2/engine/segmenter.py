@@ -111,10 +111,12 @@ class Segmenter:
         moot, which then raises Superseded. `since` is when the click came in (`time.monotonic`).
         """
         chosen = model or self.model
+        # A batch's prompts are extended by no next click, and would push out those that are.
+        remember = priority == Priority.CLICK_DECODE
         with stage("decode"):
             decoded = self._run(
                 priority,
-                lambda: [self._decode(chosen, embedded, prompt) for prompt in prompts],
+                lambda: [self._decode(chosen, embedded, prompt, remember=remember) for prompt in prompts],
                 supersede=supersedes,
                 since=since,
             )
@@ -193,14 +195,16 @@ class Segmenter:
         self.lane.close()
         self.cache.close()
 
-    def _decode(self, model: Model, embedded: Embedded, prompt: Prompt) -> Decoded:
+    def _decode(self, model: Model, embedded: Embedded, prompt: Prompt, *, remember: bool) -> Decoded:
         key = (model.version, embedded.digest, prompt)
         remembered = self._remembered.get(key)
         if remembered is None:
             extended = _extended(prompt)
-            previous = None if extended is None else self._decode(model, embedded, extended).logits[0]
+            before = None if extended is None else self._decode(model, embedded, extended, remember=remember)
+            previous = None if before is None else before.logits[0]
             remembered = image.decode(model, embedded.embedding, prompt, previous)
-            self._remembered.put(key, remembered)
+            if remember:
+                self._remembered.put(key, remembered)
         return remembered
 
     def _run(
