@@ -23,6 +23,7 @@ _CURVES = {
     "click_best": (140, 180, 230),
     "box": (200, 90, 40),
     "track": (40, 140, 90),
+    "found_again": (150, 90, 170),
 }
 _CHART, _MARGIN = (900, 420), 50
 
@@ -64,27 +65,30 @@ def draw_curves(log: Path, path: Path) -> None:
     rows = [json.loads(line) for line in log.read_text().splitlines()]
     width, height = _CHART
     chart = np.full((height, width, 3), 255, np.uint8)
-    last = max(row["total_steps"] for row in rows)
+    first, last = rows[0]["total_steps"], rows[-1]["total_steps"]
     for level in np.linspace(0, 1, 6):
         y = _y(float(level))
         cv2.line(chart, (_MARGIN, y), (width - 10, y), (225, 225, 225), 1)
         _write(chart, f"{level:.1f}", (12, y + 4), _INK)
     for number, (name, colour) in enumerate(_CURVES.items()):
         points = [(row["total_steps"], row[name]) for row in rows if name in row]
-        _curve(chart, points, last, colour)
+        _curve(chart, points, (first, last), colour)
         _write(chart, name.replace("_", " "), (_MARGIN + 10 + 150 * number, 20), colour)
-    _write(chart, f"IoU on training batches over {last:,} steps", (_MARGIN + 10, height - 15), _INK)
+    title = f"IoU on training batches from step {first:,} to {last:,}"
+    _write(chart, title, (_MARGIN + 10, height - 15), _INK)
     cv2.imwrite(str(path), chart[..., ::-1])
 
 
-def _curve(chart: Pixels, points: list[tuple[int, float]], last: int, colour: tuple[int, int, int]) -> None:
-    """A smoothed line through (step, value) points."""
+def _curve(
+    chart: Pixels, points: list[tuple[int, float]], span: tuple[int, int], colour: tuple[int, int, int]
+) -> None:
+    """A smoothed line through (step, value) points; the chart is as wide as the span of steps."""
     if not points:
         return
     places, values = (np.array(column, float) for column in zip(*points, strict=True))
     kernel = np.ones(min(9, len(values)))
     smooth = np.convolve(values, kernel, "same") / np.convolve(np.ones_like(values), kernel, "same")
-    x = _MARGIN + places / last * (_CHART[0] - _MARGIN - 10)
+    x = _MARGIN + (places - span[0]) / max(1, span[1] - span[0]) * (_CHART[0] - _MARGIN - 10)
     y = [_y(float(value)) for value in smooth]
     cv2.polylines(chart, [np.stack([x, y], axis=1).astype(np.int32)], False, colour, 2, cv2.LINE_AA)
 

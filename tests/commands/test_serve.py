@@ -72,16 +72,14 @@ def serving(**environment: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "label_studio_sam2", "serve", "--port", str(port), "--host", "127.0.0.1"]
-    process = subprocess.Popen(
-        command, env={"MODEL": "demo", "DEVICE": "cpu", **environment}, stderr=subprocess.PIPE
-    )
+    process = subprocess.Popen(command, env={"MODEL": "demo", "DEVICE": "cpu", **environment})
     address = f"http://127.0.0.1:{port}"
     try:
         eventually(lambda: answers(address + "/ready"), seconds=90)
         yield address, process
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
 
 
 def answers(url: str) -> bool:
