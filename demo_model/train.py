@@ -20,7 +20,7 @@ from demo_model.clip_training import clip_step
 from demo_model.feed import Source, batches
 from demo_model.image_training import Outcome, image_step
 from demo_model.initialisation import initialise
-from demo_model.model import CHECKPOINT, build, set_image_size
+from demo_model.model import build, set_image_size
 from demo_model.team import Team
 
 _BETAS = (0.9, 0.98)
@@ -87,7 +87,7 @@ def new_run(device: torch.device, seed: int) -> Run:
 
 
 def continued_run(device: torch.device, checkpoint: Path) -> Run:
-    """A run that takes a shipped checkpoint's weights through the last stage."""
+    """A run that takes an exported checkpoint's weights through the last stage."""
     run = new_run(device, seed=0)
     run.model.load_state_dict(load_file(checkpoint, str(device)))
     run.average = {name: weight.clone() for name, weight in run.model.state_dict().items()}
@@ -195,7 +195,7 @@ def join(number: int, options: argparse.Namespace) -> None:
     team = Team.meet(number, options.trainers, options.run / "team") if options.trainers > 1 else Team()
     torch.set_num_threads(options.threads)
     device = torch.device(options.device)
-    run = continued_run(device, CHECKPOINT) if options.resume else new_run(device, options.seed)
+    run = continued_run(device, options.resume) if options.resume else new_run(device, options.seed)
     train(run, options.run, device, options.save_every, team)
 
 
@@ -205,7 +205,7 @@ def main() -> None:
     parser.add_argument(
         "--run", type=Path, default=RUN, help="directory of the run; an earlier one is continued"
     )
-    parser.add_argument("--resume", action="store_true", help="begin a new run from the shipped checkpoint")
+    parser.add_argument("--resume", type=Path, help="begin a new run from this checkpoint, at the last stage")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--seed", type=int, default=0, help="of the initial weights and prompts")
     parser.add_argument("--trainers", type=int, default=1, help="processes that share each step, on a CPU")

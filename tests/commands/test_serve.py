@@ -146,8 +146,7 @@ def test_a_service_that_was_killed_while_it_tuned_has_no_version_and_tunes_when_
         ):
             assert client.get("/versions").json()["tuned"] == []
             assert "+project" not in answered_by(client, project)
-            result = trained(client, project)
-            assert (result["version"], result["used"]) == (f"project{project}.v1", False)
+            assert trained(client, project)["version"] == f"project{project}.v1"
 
 
 @pytest.mark.parametrize("setting", ["PORT=many", "MEMORY_CACHE_MB=-1", "DEVICE=tpu"])
