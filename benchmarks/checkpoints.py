@@ -53,9 +53,10 @@ def measure(name: str, rounds: int) -> tuple[float, float]:
             started = perf_counter()
             embedding = image.encode(model, pixels, device.encoder_dtype(chosen), np.float16)
             encodes.append(perf_counter() - started)
+            prepared = image.prepare(model, embedding)
             for turn in range(5):
                 started = perf_counter()
-                decoded = image.decode(model, embedding, Prompt((Point(100 * turn + 50, 100 * number + 50),)))
+                decoded = image.decode(prepared, Prompt((Point(100 * turn + 50, 100 * number + 50),)))
                 upsample(decoded.logits[0], embedding.size)
                 decodes.append(perf_counter() - started)
     return median(encodes[1:]), median(decodes[5:])

@@ -25,8 +25,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from label_studio_sam2.engine import everything, image
-from label_studio_sam2.engine.embedding import Embedding
 from label_studio_sam2.engine.grid import Grid, Window, point_grid
+from label_studio_sam2.engine.image import Prepared
 from label_studio_sam2.engine.model import Model, load
 from label_studio_sam2.geometry import iou
 from label_studio_sam2.types import Bitmap, PackedMask, Pixels, Size
@@ -113,14 +113,12 @@ def memory(what: str) -> float:
 def run_ours(model: Model, grid: Grid, pixels: Pixels) -> tuple[float, list[Bitmap]]:
     size = Size(*pixels.shape[:2])
 
-    def embed(window: Window) -> Embedding:
+    def prepare(window: Window) -> Prepared:
         part = pixels[window.y0 : window.y1, window.x0 : window.x1]
-        return image.encode(model, part, None, np.float32)
+        return image.prepare(model, image.encode(model, part, None, np.float32))
 
     started = process_time()
-    found = everything.find(
-        size, grid, embed, partial(image.decode_points, model), points_at_once=POINTS_AT_ONCE
-    )
+    found = everything.find(size, grid, prepare, image.decode_points, points_at_once=POINTS_AT_ONCE)
     return process_time() - started, [one.bitmap(size) for one in found]
 
 
@@ -138,9 +136,9 @@ def middle(model: str, points: int) -> float:
     loaded = load(model, Path(), CPU)
     pixels = draw_scene(21, width=640, height=480).image
     with torch.inference_mode():
-        embedding = image.encode(loaded, pixels, None, np.float32)
+        prepared = image.prepare(loaded, image.encode(loaded, pixels, None, np.float32))
         clicks = point_grid(Grid(min(points, 4)), 0) * (640, 480)
-        _, scores = image.decode_points(loaded, embedding, clicks.astype(np.float32))
+        _, scores = image.decode_points(prepared, clicks.astype(np.float32))
     return float(np.median(scores))
 
 

@@ -70,6 +70,14 @@ STAGES = (
         Source(size=256, batch=3, frames=10, plain_share=0.5),
         clip_steps=1,
     ),
+    Stage(
+        "more clips at 256",
+        600,
+        (2e-4, 1e-5),
+        Source(size=256, batch=8, frames=1, plain_share=0.3),
+        Source(size=256, batch=3, frames=10, plain_share=0.5),
+        clip_steps=2,
+    ),
 )
 
 

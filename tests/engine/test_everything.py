@@ -9,12 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from label_studio_sam2.engine import everything, image
-from label_studio_sam2.engine.embedding import Embedding
 from label_studio_sam2.engine.everything import Found, without_small_regions
 from label_studio_sam2.engine.grid import Grid, Window, windows
+from label_studio_sam2.engine.image import Prepared
 from label_studio_sam2.geometry import iou
 from label_studio_sam2.types import Pixels, Size
-from numpy.typing import NDArray
 from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
 from sam2.utils import amg
 
@@ -31,17 +30,12 @@ def found_in(pixels: Pixels, grid: Grid, at_once: int = 8) -> list[Found]:
     """What the demo model finds, with embeddings in fp32."""
     model, size = demo_model(), Size(*pixels.shape[:2])
 
-    def embed(window: Window) -> Embedding:
+    def prepare(window: Window) -> Prepared:
         part = np.ascontiguousarray(pixels[window.y0 : window.y1, window.x0 : window.x1])
-        return image.encode(model, part, None, np.float32)
-
-    def decode(
-        embedding: Embedding, clicks: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        return image.decode_points(model, embedding, clicks)
+        return image.prepare(model, image.encode(model, part, None, np.float32))
 
     with torch.inference_mode():
-        return everything.find(size, grid, embed, decode, points_at_once=at_once)
+        return everything.find(size, grid, prepare, image.decode_points, points_at_once=at_once)
 
 
 def stock_masks(pixels: Pixels, grid: Grid) -> list[dict[str, Any]]:

@@ -64,9 +64,8 @@ def test_masks_equal_the_stock_predictors_in_every_pixel_when_cached_in_fp32(
 ) -> None:
     model = demo_model()
     with torch.inference_mode():
-        embedding = image.encode(model, picture, None, np.float32)
-        decoded = image.decode(model, embedding, prompt)
-        mask = upsample(decoded.logits[0], embedding.size)
+        prepared = image.prepare(model, image.encode(model, picture, None, np.float32))
+        mask = upsample(image.decode(prepared, prompt).logits[0], prepared.size)
         assert np.array_equal(mask, _stock_best(_stock(model, picture), prompt))
 
 
@@ -76,11 +75,11 @@ def test_the_real_architecture_equals_the_stock_predictor_too(tiny: Model, pictu
         stock = _stock(tiny, picture)
         exact = image.encode(tiny, picture, None, np.float32)
         halved = replace(exact, features=tuple(level.astype(np.float16) for level in exact.features))
+        ready = [image.prepare(tiny, embedding) for embedding in (exact, halved)]
         for prompt in PROMPTS:
             truth = _stock_best(stock, prompt)
             mask, near = (
-                upsample(image.decode(tiny, embedding, prompt).logits[0], exact.size)
-                for embedding in (exact, halved)
+                upsample(image.decode(prepared, prompt).logits[0], exact.size) for prepared in ready
             )
             assert np.array_equal(mask, truth)
             assert iou(near, truth) >= 0.999
@@ -90,9 +89,9 @@ def test_the_real_architecture_equals_the_stock_predictor_too(tiny: Model, pictu
 def test_fed_back_logits_give_what_the_stock_predictor_gives_with_them(picture: Pixels) -> None:
     model = demo_model()
     with torch.inference_mode():
-        embedding = image.encode(model, picture, None, np.float32)
-        previous = image.decode(model, embedding, CLICK).logits[0]
-        mask = upsample(image.decode(model, embedding, SEVERAL, previous).logits[0], embedding.size)
+        prepared = image.prepare(model, image.encode(model, picture, None, np.float32))
+        previous = image.decode(prepared, CLICK).logits[0]
+        mask = upsample(image.decode(prepared, SEVERAL, previous).logits[0], prepared.size)
         assert np.array_equal(mask, _stock_best(_stock(model, picture), SEVERAL, previous))
 
 
@@ -100,9 +99,9 @@ def test_a_single_click_has_three_candidates_the_best_rated_first_and_several_ha
     picture: Pixels,
 ) -> None:
     with torch.inference_mode():
-        embedding = image.encode(demo_model(), picture, None, np.float16)
-        single = image.decode(demo_model(), embedding, CLICK)
-        several = image.decode(demo_model(), embedding, SEVERAL)
+        prepared = image.prepare(demo_model(), image.encode(demo_model(), picture, None, np.float16))
+        single = image.decode(prepared, CLICK)
+        several = image.decode(prepared, SEVERAL)
     assert len(single.scores) == 3
     assert list(single.scores) == sorted(single.scores, reverse=True)
     assert len(several.scores) == 1
@@ -111,21 +110,21 @@ def test_a_single_click_has_three_candidates_the_best_rated_first_and_several_ha
 def test_a_batch_of_clicks_gives_what_each_gives_alone(picture: Pixels) -> None:
     clicks = np.array([[300, 200], [50, 60], [600, 400]], np.float32)
     with torch.inference_mode():
-        embedding = image.encode(demo_model(), picture, None, np.float32)
-        logits, scores = image.decode_points(demo_model(), embedding, clicks)
+        prepared = image.prepare(demo_model(), image.encode(demo_model(), picture, None, np.float32))
+        logits, scores = image.decode_points(prepared, clicks)
         for click, candidates, rated in zip(clicks, logits, scores, strict=True):
-            alone = image.decode(demo_model(), embedding, Prompt((Point(float(click[0]), float(click[1])),)))
-            best = upsample(candidates[rated.argmax()], embedding.size)
-            assert iou(best, upsample(alone.logits[0], embedding.size)) > 0.999
+            alone = image.decode(prepared, Prompt((Point(float(click[0]), float(click[1])),)))
+            best = upsample(candidates[rated.argmax()], prepared.size)
+            assert iou(best, upsample(alone.logits[0], prepared.size)) > 0.999
 
 
 def test_a_mask_as_prompt_is_found_again(picture: Pixels) -> None:
     scene = draw_scene(3, width=640, height=480)
     truth = max(scene.masks, key=lambda mask: int(mask.sum()))
     with torch.inference_mode():
-        embedding = image.encode(demo_model(), picture, None, np.float16)
-        decoded = image.decode(demo_model(), embedding, Prompt(mask=PackedMask.of(truth)))
-    assert iou(upsample(decoded.logits[0], embedding.size), truth) > 0.7
+        prepared = image.prepare(demo_model(), image.encode(demo_model(), picture, None, np.float16))
+        decoded = image.decode(prepared, Prompt(mask=PackedMask.of(truth)))
+    assert iou(upsample(decoded.logits[0], prepared.size), truth) > 0.7
 
 
 def test_preprocessing_equals_the_stock_transforms(picture: Pixels) -> None:

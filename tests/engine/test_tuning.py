@@ -110,10 +110,10 @@ def test_measuring_asks_as_a_click_does(segmenter: Segmenter) -> None:
 def test_all_masks_at_once_are_those_that_a_click_chooses_from(segmenter: Segmenter) -> None:
     embedding = segmenter.embed(examples(5)[0].picture).embedding
     points = torch.tensor([[[100.0, 80.0]], [[30.0, 60.0]]]), torch.ones(2, 1, dtype=torch.int)
-    logits, ious = image.decode_all(demo_model(), embedding, points, None)
+    logits, ious, _ = image.decode_all(image.prepare(demo_model(), embedding), points, None)
     pixels = points[0][:, 0].numpy() * (embedding.size.width, embedding.size.height) / SIDE
     with torch.inference_mode():
-        chosen, rated = image.decode_points(demo_model(), embedding, pixels.astype(np.float32))
+        chosen, rated = image.decode_points(image.prepare(demo_model(), embedding), pixels.astype(np.float32))
     np.testing.assert_allclose(logits[:, 1:].detach().numpy(), chosen, atol=1e-3)
     np.testing.assert_allclose(ious[:, 1:].detach().numpy(), rated, atol=1e-4)
 

@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torchvision.ops import nms
 
-from label_studio_sam2.engine.embedding import Embedding
 from label_studio_sam2.engine.grid import Grid, Window, point_grid, windows
+from label_studio_sam2.engine.image import Prepared
 from label_studio_sam2.types import Bitmap, PackedMask, Point, Size
 
 EDGE = 20.0
@@ -28,7 +28,7 @@ EDGE = 20.0
 NEIGHBOURS = 8
 """Connectivity of small holes and islands (sam2.utils.amg.remove_small_regions)."""
 
-Decode = Callable[[Embedding, NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
+Decode = Callable[[Prepared, NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 """Clicks (B, 2) in pixels -> logits (B, 3, S, S) and predicted IoUs (B, 3): `image.decode_points` on the device."""
 
 
@@ -94,25 +94,25 @@ class _Candidate:
 def find(
     size: Size,
     grid: Grid,
-    embed: Callable[[Window], Embedding],
+    prepare: Callable[[Window], Prepared],
     decode: Decode,
     *,
     points_at_once: int,
 ) -> list[Found]:
     """The objects of a picture, the best rated first.
 
-    `embed` gives the embedding of a window of the picture, `decode` the masks of clicks on it; both may raise to
+    `prepare` gives a window of the picture, ready to be decoded, `decode` the masks of clicks on it; both may raise to
     break off.
     """
     candidates: list[_Candidate] = []
     areas: list[int] = []
     for window in windows(size, grid):
-        embedding = embed(window)
+        prepared = prepare(window)
         here: list[_Candidate] = []
         clicks = point_grid(grid, window.layer) * (window.size.width, window.size.height)
         for at in range(0, len(clicks), points_at_once):
             batch = clicks[at : at + points_at_once].astype(np.float32)
-            here += _sound(*decode(embedding, batch), batch, window=window, size=size, grid=grid)
+            here += _sound(*decode(prepared, batch), batch, window=window, size=size, grid=grid)
         kept = [here[n] for n in _distinct([(c.edges, c.score) for c in here], grid.box_nms_thresh)]
         candidates += kept
         areas += [window.size.height * window.size.width] * len(kept)

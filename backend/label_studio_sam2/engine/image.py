@@ -1,7 +1,8 @@
-"""The image half of SAM 2 as two functions of values: `encode` once, slowly; `decode` every prompt at once.
+"""The image half of SAM 2 as functions of values: `encode` once, slowly; `decode` every prompt at once.
 
-Both must run inside `torch.inference_mode` (the lane enters it). Neither keeps anything, so results depend on the
-arguments alone, whoever asks and whenever.
+In between, `prepare` does what every decoding of a picture would begin with. All must run inside
+`torch.inference_mode` (the lane enters it). None keeps anything, so results depend on the arguments alone, whoever
+asks and whenever.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from label_studio_sam2.engine.embedding import Embedding
+from label_studio_sam2.engine.mask_decoder import Answer, PictureSide, picture_side, predict
 from label_studio_sam2.engine.model import Model
 from label_studio_sam2.types import PackedMask, Pixels, Prompt, Size
 
@@ -32,6 +34,21 @@ MASK_PROMPT_BIAS = -10.0
 
 NEGATIVE, POSITIVE, BOX_TOP_LEFT, BOX_BOTTOM_RIGHT = 0, 1, 2, 3
 """Point labels of the prompt encoder."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A picture of `size` on a model's device, ready for any number of prompts to that model.
+
+    At 1024 px 26 MiB: `image` (1, C, S, S), with the no-memory embedding; the high-resolution levels `details`, fine
+    to coarse; and the picture's side of the decoder's first layer, for prompts without a mask.
+    """
+
+    model: Model
+    size: Size
+    image: Tensor
+    details: tuple[Tensor, Tensor]
+    side: PictureSide
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +93,30 @@ def encode(
     return Embedding(features=features, size=Size(*pixels.shape[:2]), fingerprint=model.fingerprint)
 
 
-def decode(
-    model: Model, embedding: Embedding, prompt: Prompt, previous: NDArray[np.float32] | None = None
-) -> Decoded:
+def prepare(model: Model, embedding: Embedding) -> Prepared:
+    """What decoding begins with, whatever the prompt: about a fifth of it."""
+    image, coarse, fine = (
+        torch.from_numpy(level)[None].to(model.device).float() for level in embedding.features
+    )
+    if model.network.directly_add_no_mem_embed:
+        image = image + model.network.no_mem_embed.view(1, -1, 1, 1)
+    no_mask = model.network.sam_prompt_encoder.no_mask_embed.weight.view(1, -1, 1, 1)
+    side = picture_side(model.decoder, image + no_mask, model.dense_positions)
+    return Prepared(model, embedding.size, image, (fine, coarse), side)
+
+
+def decode(prepared: Prepared, prompt: Prompt, previous: NDArray[np.float32] | None = None) -> Decoded:
     """Candidates for one prompt: three for a single ambiguous click, one otherwise (Segment Anything, section 3).
 
     `previous` (S, S) are the logits of the prompt that this one extends; a prompt that extends none starts from its
     own mask, if it has one.
     """
-    coordinates, labels = _sparse(model, embedding.size, prompt)
+    coordinates, labels = _sparse(prepared, prompt)
     if previous is None and prompt.mask is not None:
-        previous = mask_logits(prompt.mask, 4 * embedding.features[0].shape[-1])
-    dense = None if previous is None else torch.from_numpy(previous)[None, None].to(model.device)
+        previous = mask_logits(prompt.mask, 4 * prepared.image.shape[-1])
+    dense = None if previous is None else torch.from_numpy(previous)[None, None].to(prepared.image.device)
     points = None if labels is None else (coordinates[None], labels[None])
-    logits, scores, presence = _decode(model, embedding, points, dense, multimask=prompt.ambiguous)
+    logits, scores, presence = _decode(prepared, points, dense, multimask=prompt.ambiguous)
     order = torch.argsort(scores[0], descending=True, stable=True)
     return Decoded(
         logits=logits[0, order].clamp_(-LOGIT_BOUND, LOGIT_BOUND).cpu().numpy(),
@@ -99,30 +126,30 @@ def decode(
 
 
 def decode_points(
-    model: Model, embedding: Embedding, points: NDArray[np.float32]
+    prepared: Prepared, points: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Three candidates for each of B single clicks (B, 2) in pixels, decoded as one batch.
 
     Returns logits (B, 3, S, S) and predicted IoUs (B, 3).
     """
-    coordinates = _to_model(model, embedding.size, torch.from_numpy(points))[:, None]
-    labels = torch.ones(coordinates.shape[:2], dtype=torch.int, device=model.device)
-    logits, scores, _ = _decode(model, embedding, (coordinates, labels), None, multimask=True)
+    coordinates = _to_model(prepared, torch.from_numpy(points))[:, None]
+    labels = torch.ones(coordinates.shape[:2], dtype=torch.int, device=coordinates.device)
+    logits, scores, _ = _decode(prepared, (coordinates, labels), None, multimask=True)
     return logits.cpu().numpy(), scores.cpu().numpy()
 
 
-def decode_all(
-    model: Model, embedding: Embedding, points: tuple[Tensor, Tensor], previous: Tensor | None
-) -> tuple[Tensor, Tensor]:
+def decode_all(prepared: Prepared, points: tuple[Tensor, Tensor] | None, previous: Tensor | None) -> Answer:
     """All four masks of B prompts at once, with gradients for the decoder where they are wanted.
 
-    `points` are coordinates (B, P, 2) on the model's square and labels (B, P), `previous` logits (B, 1, S, S) or
-    None. Returns logits (B, 4, S, S), the single mask first, then the three candidates, and predicted IoUs (B, 4).
+    `points` are coordinates (B, P, 2) on the model's square and labels (B, P), `previous` logits (B, 1, S, S); either
+    may be None.
     """
+    model, side = prepared.model, prepared.side
     with torch.no_grad():
-        given = _decoder_inputs(model, embedding, points, previous)
-    logits, scores, *_ = model.decoder.predict_masks(**given, repeat_image=True)
-    return logits, scores
+        sparse, dense = model.network.sam_prompt_encoder(points=points, boxes=None, masks=previous)
+    if previous is not None:
+        side = picture_side(model.decoder, prepared.image + dense, model.dense_positions)
+    return predict(model.decoder, side, prepared.details, model.dense_positions, sparse)
 
 
 def mask_logits(mask: PackedMask, side: int) -> NDArray[np.float32]:
@@ -134,37 +161,17 @@ def mask_logits(mask: PackedMask, side: int) -> NDArray[np.float32]:
 
 
 def _decode(
-    model: Model,
-    embedding: Embedding,
-    points: tuple[Tensor, Tensor] | None,
-    dense: Tensor | None,
-    *,
-    multimask: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    given = _decoder_inputs(model, embedding, points, dense)
-    prompts = given["sparse_prompt_embeddings"].shape[0]
-    logits, scores, _, presence = model.decoder(**given, multimask_output=multimask, repeat_image=prompts > 1)
-    return logits.float(), scores.float(), presence.float()
+    prepared: Prepared, points: tuple[Tensor, Tensor] | None, dense: Tensor | None, *, multimask: bool
+) -> Answer:
+    """The three candidates, or one mask: the single one if it is stable, else the best of the three."""
+    logits, ious, presence = decode_all(prepared, points, dense)
+    if multimask:
+        return Answer(logits[:, 1:].float(), ious[:, 1:].float(), presence.float())
+    one = prepared.model.decoder._dynamic_multimask_via_stability(logits, ious)
+    return Answer(one[0].float(), one[1].float(), presence.float())
 
 
-def _decoder_inputs(
-    model: Model, embedding: Embedding, points: tuple[Tensor, Tensor] | None, dense: Tensor | None
-) -> dict[str, Any]:
-    """What the mask decoder takes: the picture's levels, and the prompts as the prompt encoder sees them."""
-    image, *details = (torch.from_numpy(level)[None].to(model.device).float() for level in embedding.features)
-    if model.network.directly_add_no_mem_embed:
-        image = image + model.network.no_mem_embed.view(1, -1, 1, 1)
-    sparse, dense_embeddings = model.network.sam_prompt_encoder(points=points, boxes=None, masks=dense)
-    return {
-        "image_embeddings": image,
-        "image_pe": model.dense_positions,
-        "sparse_prompt_embeddings": sparse,
-        "dense_prompt_embeddings": dense_embeddings,
-        "high_res_features": details[::-1],
-    }
-
-
-def _sparse(model: Model, size: Size, prompt: Prompt) -> tuple[Tensor, Tensor | None]:
+def _sparse(prepared: Prepared, prompt: Prompt) -> tuple[Tensor, Tensor | None]:
     """A box is two points with labels of their own, and comes first (as in the stock predictor)."""
     rows: Sequence[tuple[float, float, int]] = [
         *(
@@ -177,10 +184,11 @@ def _sparse(model: Model, size: Size, prompt: Prompt) -> tuple[Tensor, Tensor | 
     if not rows:
         return torch.empty(0, 2), None
     coordinates = torch.tensor([row[:2] for row in rows], dtype=torch.float32)
-    labels = torch.tensor([row[2] for row in rows], dtype=torch.int, device=model.device)
-    return _to_model(model, size, coordinates), labels
+    labels = torch.tensor([row[2] for row in rows], dtype=torch.int, device=prepared.image.device)
+    return _to_model(prepared, coordinates), labels
 
 
-def _to_model(model: Model, size: Size, coordinates: Tensor) -> Tensor:
+def _to_model(prepared: Prepared, coordinates: Tensor) -> Tensor:
     """Pixels (…, 2) of the picture to pixels of the model's square."""
-    return (coordinates / torch.tensor([size.width, size.height]) * model.image_size).to(model.device)
+    width_and_height = torch.tensor([prepared.size.width, prepared.size.height])
+    return (coordinates / width_and_height * prepared.model.image_size).to(prepared.image.device)

@@ -95,9 +95,10 @@ def answers(
 def _asking(segmenter: Segmenter, model: Model, embedding: Embedding) -> Ask:
     side = model.image_size
     square = replace(embedding, size=Size(side, side))
+    prepared = segmenter.lane.run(Priority.TUNING, lambda: image.prepare(model, square))
 
     def ask(prompt: Prompt, previous: NDArray[np.float32] | None) -> tuple[Bitmap, NDArray[np.float32]]:
-        decoded = segmenter.lane.run(Priority.TUNING, lambda: image.decode(model, square, prompt, previous))
+        decoded = segmenter.lane.run(Priority.TUNING, lambda: image.decode(prepared, prompt, previous))
         return cv2.resize(decoded.logits[0], (side, side)) > 0, decoded.logits[0]
 
     return ask

@@ -6,11 +6,9 @@ logits of the prompt that it extends, which are looked up or decoded again, neve
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from functools import cache
-from threading import Lock
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -23,9 +21,10 @@ from label_studio_sam2.engine.embedding import Embedding
 from label_studio_sam2.engine.everything import Found
 from label_studio_sam2.engine.frame_features import remembering
 from label_studio_sam2.engine.grid import Grid, Window
-from label_studio_sam2.engine.image import Decoded
+from label_studio_sam2.engine.image import Decoded, Prepared
 from label_studio_sam2.engine.lane import Lane, Priority
 from label_studio_sam2.engine.model import Model
+from label_studio_sam2.engine.recent import Recent
 from label_studio_sam2.engine.upsampling import upsample
 from label_studio_sam2.engine.video import Frames, Target
 from label_studio_sam2.timing import stage
@@ -33,6 +32,9 @@ from label_studio_sam2.types import FrameMask, Mask, Picture, Point, Prompt, Siz
 
 REMEMBERED_PROMPTS = 512
 """Decoded prompts kept for the clicks that extend them: 256 KiB each at 1024 px."""
+
+PREPARED_PICTURES = 8
+"""Pictures kept ready for the next click on them: 26 MiB each at 1024 px."""
 
 FED_BACK = 16
 """Clicks whose logits are fed on one after the other; a longer prompt continues from its first sixteen."""
@@ -76,7 +78,8 @@ class Segmenter:
         self.lane = lane
         self._autocast = autocast
         self._store = store
-        self._remembered = Remembered(REMEMBERED_PROMPTS)
+        self._remembered = Recent[Decoded](REMEMBERED_PROMPTS)
+        self._prepared = Recent[Prepared](PREPARED_PICTURES)
 
     def embed(self, picture: Picture, priority: Priority = Priority.CLICK_ENCODE) -> Embedded:
         """The picture's embedding, from the cache or encoded with this priority."""
@@ -145,7 +148,8 @@ class Segmenter:
         embedding = self._run(
             Priority.CLICK_ENCODE, lambda: image.encode(self.model, pixels, self._autocast, self._store)
         )
-        self._run(Priority.CLICK_DECODE, lambda: image.decode(self.model, embedding, Prompt((Point(1, 1),))))
+        click = Prompt((Point(1, 1),))
+        self._run(Priority.CLICK_DECODE, lambda: image.decode(image.prepare(self.model, embedding), click))
 
     def everything(
         self,
@@ -166,20 +170,23 @@ class Segmenter:
         at_once = POINTS_AT_ONCE.get(chosen.device.type, OTHERWISE_AT_ONCE)
         load = cache(picture.load)
 
-        def embed(window: Window) -> Embedding:
-            if window.layer == 0:
-                return embedded.embedding
-            before_each_turn()
-            part = load()[window.y0 : window.y1, window.x0 : window.x1]
-            return self._run(priority, lambda: image.encode(self.model, part, self._autocast, self._store))
+        def prepare(window: Window) -> Prepared:
+            embedding = embedded.embedding
+            if window.layer:
+                before_each_turn()
+                part = load()[window.y0 : window.y1, window.x0 : window.x1]
+                embedding = self._run(
+                    priority, lambda: image.encode(self.model, part, self._autocast, self._store)
+                )
+            return self._run(priority, lambda: image.prepare(chosen, embedding))
 
-        def decode(embedding: Embedding, clicks: Points) -> tuple[Points, Points]:
+        def decode(prepared: Prepared, clicks: Points) -> tuple[Points, Points]:
             before_each_turn()
-            return self._run(priority, lambda: image.decode_points(chosen, embedding, clicks))
+            return self._run(priority, lambda: image.decode_points(prepared, clicks))
 
         grid = grid or Grid.of(embedded.size, chosen)
         with stage("everything"):
-            return everything.find(embedded.size, grid, embed, decode, points_at_once=at_once)
+            return everything.find(embedded.size, grid, prepare, decode, points_at_once=at_once)
 
     def embedding_bytes(self) -> int:
         """Of one picture's embedding: the same for every picture."""
@@ -202,10 +209,18 @@ class Segmenter:
             extended = _extended(prompt)
             before = None if extended is None else self._decode(model, embedded, extended, remember=remember)
             previous = None if before is None else before.logits[0]
-            remembered = image.decode(model, embedded.embedding, prompt, previous)
+            remembered = image.decode(self._prepare(model, embedded), prompt, previous)
             if remember:
                 self._remembered.put(key, remembered)
         return remembered
+
+    def _prepare(self, model: Model, embedded: Embedded) -> Prepared:
+        key = (model.version, embedded.digest)
+        prepared = self._prepared.get(key)
+        if prepared is None:
+            prepared = image.prepare(model, embedded.embedding)
+            self._prepared.put(key, prepared)
+        return prepared
 
     def _run(
         self,
@@ -232,25 +247,3 @@ def _masks(decoded: Decoded, size: Size, candidates: int) -> list[Mask]:
         Mask(upsample(logits, size), float(score))
         for logits, score in zip(decoded.logits[:candidates], decoded.scores, strict=False)
     ]
-
-
-class Remembered:
-    """The last decoded prompts by (version, picture, prompt), the least recently used forgotten first."""
-
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._entries: OrderedDict[Hashable, Decoded] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, key: Hashable) -> Decoded | None:
-        with self._lock:
-            if key in self._entries:
-                self._entries.move_to_end(key)
-            return self._entries.get(key)
-
-    def put(self, key: Hashable, decoded: Decoded) -> None:
-        with self._lock:
-            self._entries[key] = decoded
-            self._entries.move_to_end(key)
-            while len(self._entries) > self._capacity:
-                self._entries.popitem(last=False)

@@ -85,13 +85,14 @@ class TuningSession:
         ambiguous = bool(self._rng.random() < 0.6)
         prompts = [_first(mask, ambiguous, self._rng) for mask in masks]
         rounds = int(self._rng.integers(1, 3)) if self._rng.random() < CORRECTED else 0
+        now, before = (image.prepare(model, embedding) for model in (self.model, self._base))
         loss, fed = torch.zeros((), device=self.model.device), None
         for corrections in range(rounds + 1):
-            answer = self._decode(self.model, embedding, prompts, fed)
+            answer = self._decode(now, prompts, fed)
             if generic:
                 with torch.no_grad():
-                    before = self._decode(self._base, embedding, prompts, fed)
-                loss = loss + kept_loss(*answer, *before)
+                    wanted = self._decode(before, prompts, fed)
+                loss = loss + kept_loss(*answer, *wanted)
             else:
                 loss = loss + candidates_loss(*answer, truth)
             if corrections < rounds:
@@ -105,11 +106,12 @@ class TuningSession:
 
     @staticmethod
     def _decode(
-        model: Model, embedding: Embedding, prompts: Sequence[Points], fed: Tensor | None
+        prepared: image.Prepared, prompts: Sequence[Points], fed: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        rows = torch.tensor(np.array(prompts), dtype=torch.float32, device=model.device)
+        rows = torch.tensor(np.array(prompts), dtype=torch.float32, device=prepared.image.device)
         points = rows[..., :2], rows[..., 2].int()
-        return image.decode_all(model, embedding, points, None if fed is None else fed[:, None])
+        logits, ious, _ = image.decode_all(prepared, points, None if fed is None else fed[:, None])
+        return logits, ious
 
 
 Points = list[tuple[float, float, int]]
