@@ -18,7 +18,7 @@ from label_studio_sam2.gate import MOST_LOSS, IoUs
 from label_studio_sam2.scenes import Part, scenes
 from label_studio_sam2.types import Picture
 
-SHARES = (1.0, 0.85, 0.7, 0.55, 0.4, 0.25, 0.1)
+SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 """How far the decoder may move, the farthest first."""
 
 AIM = 0.75 * MOST_LOSS

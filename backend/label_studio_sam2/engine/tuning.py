@@ -20,7 +20,7 @@ from label_studio_sam2.engine.measuring import Example, measure, one_click
 from label_studio_sam2.engine.segmenter import Segmenter
 from label_studio_sam2.engine.tuning_session import TuningSession, rounded
 
-REHEARSED = 0.8
+REHEARSED = 0.85
 """The share of steps on generic scenes, so that what was answered there is not forgotten."""
 
 CHECKED_EVERY = 40
@@ -39,7 +39,7 @@ class Limits:
 
     seconds: float = 240
     collecting: float = 100
-    steps: int = 600
+    steps: int = 900
     scenes: int = 24
 
 
