@@ -107,7 +107,22 @@ def network(visible: float = 1.0) -> Any:
     ]
     logits = torch.logit(torch.tensor(scores).clamp(1e-6, 1 - 1e-6))
     head.bias.data += float(-logits.median() if visible < 1 else 5 - logits.min())
+    copied.forward_image = once_each(copied.forward_image)
     return copied
+
+
+def once_each(encode: Callable[[torch.Tensor], Any]) -> Callable[[torch.Tensor], Any]:
+    """What the encoder makes of a frame, computed for the first test that has it: these tests are of what comes
+    after."""
+    kept: dict[bytes, Any] = {}
+
+    def encoded(frames: torch.Tensor) -> Any:
+        key = frames.numpy().tobytes()
+        if key not in kept:
+            kept[key] = encode(frames)
+        return kept[key]
+
+    return encoded
 
 
 def mask(frame: int, number: int = 0) -> Prompt:
