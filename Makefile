@@ -39,8 +39,9 @@ system:
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $$missing; \
 	else echo "The tests need:$$missing. Please install them." >&2; exit 1; fi
 
+# A test has one core; where there are several, as many tests run at once.
 test: install system
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
 
 test-all: test
 	$(BIN)/pytest -m slow

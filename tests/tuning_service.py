@@ -18,7 +18,7 @@ from tests.fit_server import FitServer, start_training
 from tests.http.conftest import settings
 from tests.labelstudio.servers import LEGACY
 
-QUICK = Limits(steps=4, scenes=2)
+QUICK = Limits(steps=4, scenes=1)
 """Goes through everything and teaches nothing."""
 
 PATIENCE_SECONDS = 400

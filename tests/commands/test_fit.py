@@ -41,6 +41,7 @@ def fit(project: int, address: str) -> Result:
     return CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
 
 
+@pytest.mark.slow
 def test_the_running_service_tunes_and_the_command_says_what_came_of_it(
     site: FitServer, client: httpx.Client
 ) -> None:

@@ -67,6 +67,7 @@ def test_every_task_gets_one_prediction_however_often_it_is_run(
     assert "stored" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_run_that_is_cancelled_is_taken_up_where_it_ended(
     label_studio: ProjectServer, address: str
 ) -> None:

@@ -69,6 +69,7 @@ def test_masks_equal_the_stock_predictors_in_every_pixel_when_cached_in_fp32(
         assert np.array_equal(mask, _stock_best(_stock(model, picture), prompt))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
 def test_the_real_architecture_equals_the_stock_predictor_too(tiny: Model, picture: Pixels) -> None:
     with torch.inference_mode():

@@ -192,7 +192,9 @@ CASES: dict[str, tuple[Prompts, range, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(
-    ("name", "visible"), [*((name, 1.0) for name in CASES), ("several objects", 0.2)], ids=str
+    ("name", "visible"),
+    [*((name, 1.0) for name in CASES), pytest.param("several objects", 0.2, marks=pytest.mark.slow)],
+    ids=str,
 )
 def test_masks_and_memory_equal_the_stock_predictors(name: str, visible: float) -> None:
     prompts, span, where = CASES[name]
@@ -256,7 +258,9 @@ def test_each_object_is_followed_over_its_own_span() -> None:
                 assert np.array_equal(found.bitmap, alone[found.frame, "b"].bitmap)
 
 
-@pytest.mark.parametrize("stop", [1, 7, 13])
+@pytest.mark.parametrize(
+    "stop", [1, pytest.param(7, marks=pytest.mark.slow), pytest.param(13, marks=pytest.mark.slow)]
+)
 def test_tracking_that_stopped_goes_on_as_if_it_had_not(stop: int) -> None:
     prompts = {"a": {0: box(0), 12: mask(12)}, "b": {0: mask(0, 1)}}
     whole = masks_of(_tracked(network(), prompts, range(COUNT)))

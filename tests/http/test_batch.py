@@ -68,6 +68,7 @@ def matched(regions: list[Region], truths: Any) -> np.ndarray[Any, Any]:
     return np.array([[iou(mask_of(region), truth) for truth in truths] for region in regions])
 
 
+@pytest.mark.slow
 def test_everything_mode_finds_the_objects_of_plain_scenes_and_little_else(client: httpx.Client) -> None:
     scenes = [scene(seed) for seed in range(200, 204)]
     asked = batch([task(n, data_url(one.image)) for n, one in enumerate(scenes, start=1)], EVERYTHING)
@@ -272,6 +273,7 @@ def finished(client: httpx.Client, kind: str) -> dict[str, Any]:
     return jobs()[0]
 
 
+@pytest.mark.slow
 def test_what_is_not_ready_in_time_goes_on_and_is_stored_once_through_the_api(
     label_studio: ProjectServer, connected: httpx.Client
 ) -> None:
@@ -290,6 +292,7 @@ def test_what_is_not_ready_in_time_goes_on_and_is_stored_once_through_the_api(
     assert matched(stored["result"], drawn[-1].masks).max() > 0.7
 
 
+@pytest.mark.slow
 def test_a_task_that_is_opened_and_retrieved_at_once_gets_its_masks_from_one_of_them(
     label_studio: ProjectServer, connected: httpx.Client
 ) -> None:

@@ -369,6 +369,7 @@ def test_what_is_finished_after_the_answer_is_stored_as_a_prediction_on_the_task
     assert mean_iou(prediction["result"][0], 0) > 0.75
 
 
+@pytest.mark.slow
 def test_a_version_that_is_tuned_to_the_project_follows_its_videos_too(tmp_path: Path) -> None:
     base, versions = demo_model(), Versions(tmp_path / "versions")
     decoder = copy.deepcopy(base.decoder)

@@ -56,6 +56,13 @@ def test_any_text_is_an_address_or_a_clear_error(text: str) -> None:
         assert parse(text, HOST, 1).url.startswith(("http://", "https://", "data:"))
 
 
+@pytest.mark.parametrize("host", ["xn--", "XN--0", "studio.example@xn--0"])
+def test_a_host_that_no_name_stands_behind_is_a_clear_error(host: str) -> None:
+    with pytest.raises(RequestError, match="isn't a valid address"):
+        parse(f"https://{host}/a.png", HOST, 1)
+    assert HOST.known_as(f"https://{host}") == HOST
+
+
 @given(ANYTHING)
 def test_the_key_goes_to_label_studios_own_origin_only(text: str) -> None:
     try:

@@ -166,7 +166,9 @@ def test_a_missing_url_is_named() -> None:
         client.project(1)
 
 
-@pytest.mark.parametrize("url", ["localhost:8080", "ftp://host", "http://", "//host", "label studio"])
+@pytest.mark.parametrize(
+    "url", ["localhost:8080", "ftp://host", "http://", "//host", "http://xn--0", "label studio"]
+)
 def test_a_url_that_is_none_is_refused_at_once(url: str) -> None:
     with pytest.raises(LabelStudioError, match="LABEL_STUDIO_URL must start with http"):
         LabelStudioClient(url)

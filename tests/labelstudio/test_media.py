@@ -365,7 +365,9 @@ def test_a_redirect_loop_ends(desk: Desk, status: int) -> None:
     assert len(site.seen) == 6
 
 
-@pytest.mark.parametrize("target", ["file:///etc/passwd", "gopher://127.0.0.1/", "http://[", "data:,hello"])
+@pytest.mark.parametrize(
+    "target", ["file:///etc/passwd", "gopher://127.0.0.1/", "http://[", "http://xn--0/", "data:,hello"]
+)
 def test_a_redirect_to_something_else_than_http_is_refused(desk: Desk, target: str) -> None:
     with (
         serving(Site(lambda exchange: exchange.redirect(target))) as site,

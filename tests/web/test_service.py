@@ -94,6 +94,7 @@ def test_the_curl_command_gets_the_same_mask_in_a_shell(page: Page, tmp_path: Pa
     expect(page.locator("#masks button, #masks li > span").first).to_contain_text(f"{first['score']:.2f}")
 
 
+@pytest.mark.slow
 def test_the_sample_clip_is_followed_and_its_masks_are_shown(page: Page) -> None:
     page.get_by_role("button", name="Sample clip").click()
     expect(page.locator("#source-name")).to_have_text("Sample clip")

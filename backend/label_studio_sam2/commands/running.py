@@ -47,14 +47,15 @@ def running(settings: Settings, *, ready: bool = True, service: Service | None =
 def _wait(url: str) -> None:
     deadline = monotonic() + PATIENCE_SECONDS
     reason = "it doesn't answer"
-    while monotonic() < deadline:
-        try:
-            answer = httpx.get(url, trust_env=False)
-        except httpx.TransportError as error:
-            reason = str(error)
-        else:
-            if answer.is_success:
-                return
-            reason = answer.json()["detail"]
-        sleep(POLL_SECONDS)
+    with httpx.Client(trust_env=False) as client:
+        while monotonic() < deadline:
+            try:
+                answer = client.get(url)
+            except httpx.TransportError as error:
+                reason = str(error)
+            else:
+                if answer.is_success:
+                    return
+                reason = answer.json()["detail"]
+            sleep(POLL_SECONDS)
     raise NotReady(f"The service wasn't ready within {PATIENCE_SECONDS} seconds: {reason}")

@@ -65,7 +65,7 @@ class LabelStudioHost:
     def known_as(self, alias: str) -> LabelStudioHost:
         """With one more origin; text that is none is passed over."""
         try:
-            other = httpx.URL(alias)
+            other = with_host(httpx.URL(alias))
         except httpx.InvalidURL:
             return self
         return replace(self, aliases=self.aliases | {origin(other)}) if other.host else self
@@ -128,6 +128,16 @@ def redacted(url: str) -> str:
     path = rest.partition("?")[0].partition("#")[0]
     authority, slash, tail = path.partition("/")
     return _cut(scheme + separator + authority.rpartition("@")[2] + slash + tail)
+
+
+def with_host(url: httpx.URL) -> httpx.URL:
+    """The address itself. Raises httpx.InvalidURL where its host can't be read, which httpx tells only when it is asked
+    for it (xn-- and then no Punycode), and then as a UnicodeError."""
+    try:
+        url.host  # noqa: B018
+    except UnicodeError as problem:
+        raise httpx.InvalidURL(f"its host can't be read: {problem}") from problem
+    return url
 
 
 def _root_relative(sought: Sought) -> Address:
@@ -203,7 +213,7 @@ _KINDS: dict[str, Callable[[Sought], Address]] = {
 
 def _url(text: str) -> httpx.URL:
     try:
-        return httpx.URL(text)
+        return with_host(httpx.URL(text))
     except httpx.InvalidURL as problem:
         raise RequestError(f"{redacted(text)} isn't a valid address ({problem}).") from problem
 

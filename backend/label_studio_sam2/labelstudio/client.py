@@ -18,6 +18,7 @@ import certifi
 import httpx
 
 from label_studio_sam2.errors import LabelStudioError, LabelStudioRefusal
+from label_studio_sam2.labelstudio.addresses import with_host
 from label_studio_sam2.labelstudio.tokens import AccessKey
 
 CONNECT_SECONDS = 5.0
@@ -251,7 +252,7 @@ def _checked(url: str) -> str:
     if not url:
         return ""
     try:
-        parsed = httpx.URL(url.strip())
+        parsed = with_host(httpx.URL(url.strip()))
     except httpx.InvalidURL:
         parsed = httpx.URL()
     if parsed.scheme not in {"http", "https"} or not parsed.host:

@@ -17,7 +17,7 @@ import httpcore
 import httpx
 
 from label_studio_sam2.errors import LabelStudioError, MediaError, MediaRefused, MediaUnavailable, TooLarge
-from label_studio_sam2.labelstudio.addresses import Address, origin
+from label_studio_sam2.labelstudio.addresses import Address, origin, with_host
 from label_studio_sam2.labelstudio.client import LabelStudioClient
 from label_studio_sam2.labelstudio.network import Deadline, GuardedNetwork
 
@@ -142,7 +142,7 @@ class Download:
         if response.status not in REDIRECTS or not location:
             return None
         try:
-            target = url.join(location)
+            target = with_host(url.join(location))
         except httpx.InvalidURL as problem:
             raise MediaUnavailable(
                 f"{self._shown} redirects to something that isn't an address."
