@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from label_studio_sam2.geometry import Ellipse, Points, cropped, iou, tight_box
-from label_studio_sam2.types import Bitmap, Size
+from label_studio_sam2.types import Bitmap, Box, Size
 
 Ring = NDArray[np.float32]
 """(N, 2) corners x, y of a closed outline, the last joined to the first."""
@@ -55,11 +55,18 @@ def mask_to_outline(bitmap: Bitmap, vertices: int) -> Outline:
     box = tight_box(bitmap)
     if box is None:
         return Outline((), 1.0)
-    crop = np.ascontiguousarray(cropped(bitmap, box))
-    parts = _simplified(_traced(crop), vertices)
-    polygons = [_bridged(outer, holes) for outer, holes in parts]
-    overlap = iou(crop, polygons_to_mask(polygons, Size(*crop.shape)))
-    return Outline(tuple(np.add(polygon, (box.x0, box.y0)) for polygon in polygons), overlap)
+    parts = _simplified(_traced(np.ascontiguousarray(cropped(bitmap, box))), vertices)
+    polygons = tuple(np.add(_bridged(outer, holes), (box.x0, box.y0)) for outer, holes in parts)
+    return Outline(polygons, _overlap(polygons, bitmap, box))
+
+
+def _overlap(polygons: tuple[Points, ...], bitmap: Bitmap, box: Box) -> float:
+    """IoU of the polygons with a mask that lies in the box, which simplified ones may reach out of."""
+    corners = np.vstack([*polygons, (box.x0, box.y0), (box.x1, box.y1)])
+    first = np.maximum(np.floor(corners.min(axis=0)), 0)
+    last = np.minimum(np.ceil(corners.max(axis=0)), bitmap.shape[::-1])
+    crop = cropped(bitmap, Box(*first.tolist(), *last.tolist()))
+    return iou(crop, polygons_to_mask([polygon - first for polygon in polygons], Size(*crop.shape)))
 
 
 def mask_to_ellipse(bitmap: Bitmap) -> Ellipse | None:
@@ -89,8 +96,9 @@ def polygons_to_mask(polygons: list[Points], size: Size) -> Bitmap:
     crossed = beyond - first
     edge = np.repeat(np.arange(len(crossed)), crossed)
     row = np.arange(len(edge)) - np.repeat(np.cumsum(crossed) - crossed, crossed) + first[edge]
-    slope = (x1 - x0)[edge] / (y1 - y0)[edge]
-    column = np.clip(np.ceil(x0[edge] + (row + 0.5 - y0[edge]) * slope - 0.5), 0, size.width).astype(np.int64)
+    # Divided last, a crossing at a pixel's very centre is exact, wherever the polygon lies.
+    along = (row + 0.5 - y0[edge]) * (x1 - x0)[edge] / (y1 - y0)[edge]
+    column = np.clip(np.ceil(x0[edge] + along - 0.5), 0, size.width).astype(np.int64)
     switches = np.sort(row * size.width + column)
     return _filled(switches, size)
 
