@@ -53,6 +53,7 @@ def stored(label_studio: ProjectServer, version: str) -> list[int]:
     ]
 
 
+@pytest.mark.slow
 def test_every_task_gets_one_prediction_however_often_it_is_run(
     label_studio: ProjectServer, address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -92,6 +93,7 @@ def test_a_run_that_is_cancelled_is_taken_up_where_it_ended(
     ]
 
 
+@pytest.mark.slow
 def test_a_tuned_models_predictions_do_not_stand_for_its_bases(
     label_studio: ProjectServer, address: str
 ) -> None:

@@ -51,6 +51,7 @@ def cache_of(address: str) -> dict[str, int]:
     return cache
 
 
+@pytest.mark.slow
 def test_a_projects_pictures_are_encoded_once_each_whatever_fails_and_a_second_time_none(
     label_studio: ProjectServer, redis_server: RedisServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

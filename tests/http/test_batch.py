@@ -206,6 +206,7 @@ def test_pictures_of_a_list_are_answered_by_their_place(client: httpx.Client) ->
     assert {region["item_index"] for region in regions} == {0, 1}
 
 
+@pytest.mark.slow
 def test_tasks_that_fail_lose_nobody_elses_masks_and_their_reasons_are_kept(client: httpx.Client) -> None:
     drawn = [scene(seed) for seed in (200, 201)]
     pictures = [data_url(one.image) for one in drawn]
@@ -311,6 +312,7 @@ def test_a_task_that_is_opened_and_retrieved_at_once_gets_its_masks_from_one_of_
     assert answered + len(label_studio.predictions(number)) == 1
 
 
+@pytest.mark.slow
 def test_without_a_key_what_came_too_late_is_there_when_it_is_asked_for_again() -> None:
     asked = batch([task(n, data_url(scene(213).image)) for n in (1, 2)], EVERYTHING)
     with (

@@ -231,6 +231,7 @@ def test_start_training_without_a_label_studio_fails_with_what_to_set(tmp_path: 
         assert "LABEL_STUDIO_URL" in job["message"]
 
 
+@pytest.mark.slow
 def test_a_storm_of_events_is_answered_at_once_and_becomes_one_run(
     site: FitServer, client: httpx.Client
 ) -> None:
@@ -249,6 +250,7 @@ def test_a_storm_of_events_is_answered_at_once_and_becomes_one_run(
     assert len(site.requests(f"/api/projects/{project}/")) == 1
 
 
+@pytest.mark.slow
 def test_events_are_answered_and_other_projects_wait_their_turn_while_one_is_tuned(
     site: FitServer, tmp_path: Path
 ) -> None:

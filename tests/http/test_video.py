@@ -129,6 +129,7 @@ def test_a_box_on_the_last_frame_is_answered_alone(client: httpx.Client) -> None
     assert list(masks(answered)) == list(range(last, COUNT + 1))[: len(masks(answered))]
 
 
+@pytest.mark.slow
 def test_two_objects_are_followed_each_by_itself(client: httpx.Client) -> None:
     one, other = ask(
         client, *[region(f"e{thing}", keyframe(visible_frame(thing), thing)) for thing in (0, 1)]
@@ -224,6 +225,7 @@ def finished(client: httpx.Client) -> bool:
     return all(job["state"] not in ("queued", "running") for job in client.get("/jobs").json()["jobs"])
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_the_budget_goes_on_and_is_there_for_the_next_click(hasty: httpx.Client) -> None:
     (first,) = ask(hasty, region("k", keyframe(visible_frame(0), 0)))
     assert any("click the label again" in line for line in first["meta"]["text"])
@@ -343,6 +345,7 @@ def test_a_recorded_video_request_is_answered_in_its_own_shape(name: str) -> Non
         }
 
 
+@pytest.mark.slow
 def test_what_is_finished_after_the_answer_is_stored_as_a_prediction_on_the_task() -> None:
     stored: list[dict[str, Any]] = []
 

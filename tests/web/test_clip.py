@@ -122,6 +122,7 @@ def test_a_second_box_on_another_frame_is_a_correction_of_the_same_region(
     assert not {"rle", "auto"} & keyframes[11].keys()
 
 
+@pytest.mark.slow
 def test_an_undone_correction_is_tracked_from_the_boxes_that_are_left(
     page: Page, service: FakeService
 ) -> None:
@@ -157,6 +158,7 @@ def test_a_click_on_a_clip_says_that_a_box_is_wanted(page: Page, service: FakeSe
     assert not service.requests
 
 
+@pytest.mark.slow
 def test_the_clip_plays_with_its_masks_and_stops_at_its_end(page: Page) -> None:
     track(page)
     to_frame(page, 40)

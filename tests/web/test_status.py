@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.web.conftest import OpenPage
@@ -153,6 +154,7 @@ def test_what_is_fine_is_counted_and_shown_on_demand(open_page: OpenPage, servic
     expect(page.get_by_text("Redis answers.")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_the_checks_are_made_anew_when_somebody_has_mended_something(
     open_page: OpenPage, service: FakeService
 ) -> None:
