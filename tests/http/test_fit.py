@@ -151,6 +151,7 @@ def test_a_project_that_teaches_nothing_leaves_the_model_as_it_is_and_says_why(
     assert answered_by(client, project) == demo_model().version
 
 
+@pytest.mark.slow
 def test_a_run_that_learns_nothing_leaves_the_model_as_it_is_and_says_why(
     site: FitServer, tmp_path: Path
 ) -> None:

@@ -323,7 +323,12 @@ def remuxed(video: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "name", ["ui_video_one_region_one_keyframe", "ui_video_relabel_trigger", "ui_video_two_keyframes"]
+    "name",
+    [
+        "ui_video_one_region_one_keyframe",
+        pytest.param("ui_video_relabel_trigger", marks=pytest.mark.slow),
+        pytest.param("ui_video_two_keyframes", marks=pytest.mark.slow),
+    ],
 )
 def test_a_recorded_video_request_is_answered_in_its_own_shape(name: str) -> None:
     def reply(exchange: Exchange) -> None:

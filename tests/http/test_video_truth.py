@@ -78,9 +78,8 @@ def held_out(seed: int, folder: Path) -> tuple[Path, Truth]:
     return path, [frame.masks[0] for frame in frames]
 
 
-@pytest.mark.parametrize(
-    "seed", [pytest.param(None, marks=pytest.mark.slow), 1, pytest.param(4, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [None, 1, 4])
 def test_j_over_http_is_the_stock_predictors(seed: int | None, client: httpx.Client, tmp_path: Path) -> None:
     """Up to the rounding of the box to per cent: within 0.01."""
     if seed is None:

@@ -40,7 +40,7 @@ def full(open_page: OpenPage, service: FakeService, size: tuple[int, int], schem
 @pytest.mark.parametrize(
     ("size", "scheme"),
     [
-        pytest.param(DESKTOP, "light", id="desktop-light"),
+        pytest.param(DESKTOP, "light", id="desktop-light", marks=pytest.mark.slow),
         pytest.param(PHONE, "dark", id="phone-dark"),
         pytest.param(DESKTOP, "dark", id="desktop-dark", marks=pytest.mark.slow),
         pytest.param(PHONE, "light", id="phone-light", marks=pytest.mark.slow),
@@ -52,6 +52,7 @@ def test_axe_finds_nothing_on_the_picture_s_page(
     assert violations(full(open_page, service, size, scheme)) == []
 
 
+@pytest.mark.slow
 def test_axe_finds_nothing_on_the_clip_s_page_and_beside_an_error(
     open_page: OpenPage, service: FakeService
 ) -> None:
