@@ -52,8 +52,8 @@ def measure(name: str, rounds: int) -> tuple[float, float]:
         for number in range(rounds + 1):  # the first one warms up
             started = perf_counter()
             embedding = image.encode(model, pixels, device.encoder_dtype(chosen), np.float16)
-            encodes.append(perf_counter() - started)
             prepared = image.prepare(model, embedding)
+            encodes.append(perf_counter() - started)
             for turn in range(5):
                 started = perf_counter()
                 decoded = image.decode(prepared, Prompt((Point(100 * turn + 50, 100 * number + 50),)))

@@ -31,16 +31,18 @@ def opened(request: PredictRequest, service: Service) -> None:
     with suppress(ServiceError):  # a picture that can't be had is reported to the click that needs it
         config = labeling_config.parse(request.label_config)
         if config.object().kind == "Image":
-            warm(task, config.object(), service)
+            warm(task, config.object(), request.project_id, service)
             if service.label_studio.url and service.label_studio.key and isinstance(task.id, int):
                 _warm_next(request.project_id, task.id, config, service)
 
 
-def warm(task: Task, tag: ObjectTag, service: Service) -> None:
-    """Encodes the task's (first) picture."""
+def warm(task: Task, tag: ObjectTag, project: int | None, service: Service) -> None:
+    """Encodes the task's (first) picture, and makes it ready for a click."""
 
     def work(_job: Job) -> None:
-        service.segmenter().embed(picture(task, tag, None, service), Priority.PREWARM)
+        segmenter = service.segmenter()
+        embedded = segmenter.embed(picture(task, tag, None, service), Priority.PREWARM)
+        segmenter.await_click(embedded, service.model(project))
 
     service.jobs.submit("warm", ("warm", tag.address(task.data)), work, title=f"Task {task.id}")
 

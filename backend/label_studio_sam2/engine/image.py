@@ -1,8 +1,8 @@
 """The image half of SAM 2 as functions of values: `encode` once, slowly; `decode` every prompt at once.
 
-In between, `prepare` does what every decoding of a picture would begin with. All must run inside
-`torch.inference_mode` (the lane enters it). None keeps anything, so results depend on the arguments alone, whoever
-asks and whenever.
+In between, `prepare` does what every decoding of a picture would begin with. All run inside `torch.inference_mode` (the
+lane enters it), except where a decoder is tuned. None keeps anything, so results depend on the arguments alone,
+whoever asks and whenever.
 """
 
 from __future__ import annotations

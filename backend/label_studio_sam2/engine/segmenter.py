@@ -97,6 +97,10 @@ class Segmenter:
             self.lane.boost(key, priority)
             return Embedded(picture.digest, *self.cache.get_or_encode(key, encode))
 
+    def await_click(self, embedded: Embedded, model: Model) -> None:
+        """Does what the first click on a picture would begin with, when nothing more urgent is left to do."""
+        self._run(Priority.PREWARM, lambda: self._prepare(model, embedded, remember=True))
+
     def segment(
         self,
         embedded: Embedded,
@@ -114,15 +118,15 @@ class Segmenter:
         moot, which then raises Superseded. `since` is when the click came in (`time.monotonic`).
         """
         chosen = model or self.model
-        # A batch's prompts are extended by no next click, and would push out those that are.
+        # No next click comes to a batch's pictures and prompts, and they would push out those to which one does.
         remember = priority == Priority.CLICK_DECODE
+
+        def decode() -> list[Decoded]:
+            prepared = self._prepare(chosen, embedded, remember=remember)
+            return [self._decode(prepared, embedded.digest, prompt, remember=remember) for prompt in prompts]
+
         with stage("decode"):
-            decoded = self._run(
-                priority,
-                lambda: [self._decode(chosen, embedded, prompt, remember=remember) for prompt in prompts],
-                supersede=supersedes,
-                since=since,
-            )
+            decoded = self._run(priority, decode, supersede=supersedes, since=since)
         with stage("upsample"):
             return [_masks(answer, embedded.size, candidates) for answer in decoded]
 
@@ -202,24 +206,25 @@ class Segmenter:
         self.lane.close()
         self.cache.close()
 
-    def _decode(self, model: Model, embedded: Embedded, prompt: Prompt, *, remember: bool) -> Decoded:
-        key = (model.version, embedded.digest, prompt)
+    def _decode(self, prepared: Prepared, digest: str, prompt: Prompt, *, remember: bool) -> Decoded:
+        key = (prepared.model.version, digest, prompt)
         remembered = self._remembered.get(key)
         if remembered is None:
             extended = _extended(prompt)
-            before = None if extended is None else self._decode(model, embedded, extended, remember=remember)
+            before = None if extended is None else self._decode(prepared, digest, extended, remember=remember)
             previous = None if before is None else before.logits[0]
-            remembered = image.decode(self._prepare(model, embedded), prompt, previous)
+            remembered = image.decode(prepared, prompt, previous)
             if remember:
                 self._remembered.put(key, remembered)
         return remembered
 
-    def _prepare(self, model: Model, embedded: Embedded) -> Prepared:
+    def _prepare(self, model: Model, embedded: Embedded, *, remember: bool) -> Prepared:
         key = (model.version, embedded.digest)
         prepared = self._prepared.get(key)
         if prepared is None:
             prepared = image.prepare(model, embedded.embedding)
-            self._prepared.put(key, prepared)
+            if remember:
+                self._prepared.put(key, prepared)
         return prepared
 
     def _run(

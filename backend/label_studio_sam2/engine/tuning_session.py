@@ -85,11 +85,12 @@ class TuningSession:
         ambiguous = bool(self._rng.random() < 0.6)
         prompts = [_first(mask, ambiguous, self._rng) for mask in masks]
         rounds = int(self._rng.integers(1, 3)) if self._rng.random() < CORRECTED else 0
-        now, before = (image.prepare(model, embedding) for model in (self.model, self._base))
+        now = image.prepare(self.model, embedding)
+        before = image.prepare(self._base, embedding) if generic else None
         loss, fed = torch.zeros((), device=self.model.device), None
         for corrections in range(rounds + 1):
             answer = self._decode(now, prompts, fed)
-            if generic:
+            if before is not None:
                 with torch.no_grad():
                     wanted = self._decode(before, prompts, fed)
                 loss = loss + kept_loss(*answer, *wanted)
