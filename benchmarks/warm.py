@@ -3,8 +3,9 @@
     OMP_WAIT_POLICY=PASSIVE python -m benchmarks.warm [--pictures 500] [--model demo|sam2.1_hiera_tiny|PATH]
 
 The service is restarted after warming, so that the first click on a picture finds its embedding in Redis, and the
-second in memory. Every second picture is clicked in the other order, so that both are asked for the same objects. The
-cold click is on pictures that nobody warmed. Label Studio is a stand-in on this machine.
+second in memory. Then everything again with each task opened first, as the editor does it. Every second picture is
+clicked in the other order, so that both are asked for the same objects. The cold click is on pictures that nobody
+warmed. Label Studio is a stand-in on this machine.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from pydantic import SecretStr
 from benchmarks.click import REAL_CONFIGS, timed
 from demo_model.scenes import draw_scene
 from tests.engine.networks import CPU, random_checkpoint
+from tests.eventually import eventually
 from tests.http.asking import CONFIG, body, click
 from tests.labelstudio.project_server import PROJECT, ProjectServer
 from tests.labelstudio.servers import LEGACY, serving
@@ -74,13 +76,16 @@ def main() -> None:
         with running(settings) as address:
             first, second = clicks(address, warmed)
             unwarmed, _ = clicks(address, cold)
+        with running(settings) as address:
+            after_opening, _ = clicks(address, warmed, opened=True)
         read = redis_read(settings, warmed)
-        report({"second click": second, "first click, warmed": first, "first click, cold": unwarmed}, read)
+        names = ("second click", "first click, warmed", "first click, cold", "first click, opened")
+        report(dict(zip(names, (second, first, unwarmed, after_opening), strict=True)), read)
 
 
 def report(clicked: dict[str, list[Click]], read: float) -> None:
     """Prints the figures; `read` is a Redis read in seconds."""
-    warm_click, first, _ = (median(click.seconds for click in clicks) for clicks in clicked.values())
+    warm_click, first, *_ = (median(click.seconds for click in clicks) for clicks in clicked.values())
     for name, clicks in clicked.items():
         middle = median(click.seconds for click in clicks)
         stages = " ".join(f"{stage} {1000 * seconds:.1f}" for stage, seconds in spent(clicks).items())
@@ -101,15 +106,22 @@ class Click(NamedTuple):
     stages: dict[str, float]
 
 
-def clicks(address: str, pictures: list[str]) -> tuple[list[Click], list[Click]]:
-    """The first and the second click on each picture."""
+def clicks(address: str, pictures: list[str], *, opened: bool = False) -> tuple[list[Click], list[Click]]:
+    """The first and the second click on each picture; `opened`: after its task was opened, and all is done for it."""
     places = (100.0, 400.0)
     with httpx.Client(base_url=address, timeout=300, trust_env=False) as client:
-        pairs = [
-            tuple(clicked(client, one, x) for x in (places if number % 2 else places[::-1]))
-            for number, one in enumerate(pictures)
-        ]
+        pairs = []
+        for number, one in enumerate(pictures):
+            if opened:
+                open_task(client, one)
+            pairs.append([clicked(client, one, x) for x in (places if number % 2 else places[::-1])])
     return [first for first, _ in pairs], [second for _, second in pairs]
+
+
+def open_task(client: httpx.Client, picture: str) -> None:
+    """As the editor does it; returns when what that begins has ended."""
+    client.post("/predict", json=body(picture, None)).raise_for_status()
+    eventually(lambda: all(job["finished"] for job in client.get("/jobs").json()["jobs"]))
 
 
 def clicked(client: httpx.Client, picture: str, x: float) -> Click:
