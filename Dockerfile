@@ -6,6 +6,7 @@ ARG BASE_IMAGE
 FROM ${BASE_IMAGE:-python:3.12-slim-bookworm} AS base
 
 FROM base AS build
+ARG PIP_INDEX_URL=
 ENV PATH=/opt/venv/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY requirements/build.txt /requirements/
 RUN python3 -m venv /opt/venv && pip install -r /requirements/build.txt

@@ -10,41 +10,75 @@ MODEL ?= demo
 # Idle OpenMP threads sleep: spinning, they would take the cores from whatever runs beside them.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: install system demo serve test test-all lint ci e2e check-image demo-model clean
+# A folder that `make bundle` made: all is installed from it, and nothing is downloaded.
+OFFLINE ?=
+ONLY_FROM := $(if $(OFFLINE),--no-index --find-links $(abspath $(OFFLINE))/wheels)
+
+.PHONY: install bundle system demo serve test test-all fuzz lint ci docs dist e2e check-image check-gpu check-gpu-bundle demo-model clean
 
 install: $(STAMP)
 
 # sam2 comes as source whose build needs torch: torch first, then the rest without build isolation.
 $(STAMP): pyproject.toml $(wildcard requirements/*.txt)
+	$(if $(OFFLINE),cd $(OFFLINE) && sha256sum --check --quiet SHA256SUMS)
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -q -r requirements/build.txt
-	$(PIP) install -q -r requirements/torch.txt
-	SAM2_BUILD_CUDA=0 $(PIP) install -q --no-build-isolation -r requirements/runtime.txt -r requirements/dev.txt
+	$(PIP) install -q $(ONLY_FROM) -r requirements/build.txt
+	$(PIP) install -q $(ONLY_FROM) -r requirements/torch.txt
+	SAM2_BUILD_CUDA=0 $(PIP) install -q $(ONLY_FROM) --no-build-isolation -r requirements/runtime.txt
+ifeq ($(OFFLINE),)
+	$(PIP) install -q -r requirements/dev.txt
 	$(PIP) install -q --no-deps -r requirements/label-studio-ml.txt
-	$(PIP) install -q --no-build-isolation --no-deps -e .
+endif
+	$(PIP) install -q $(ONLY_FROM) --no-build-isolation --no-deps -e .
+	$(if $(OFFLINE),cp --no-clobber $(OFFLINE)/model_cache/* model_cache/)
 	touch $@
+
+# All that `make install OFFLINE=…` needs on a machine of the same system and Python without internet: wheels,
+# the checkpoints named in MODELS, and the hashes of both.
+OUT ?= out/bundle
+MODELS ?= sam2.1_hiera_small
+
+bundle: install
+	mkdir -p $(OUT)/wheels $(OUT)/model_cache
+	SAM2_BUILD_CUDA=0 $(PIP) wheel -q --no-build-isolation --wheel-dir $(OUT)/wheels \
+	    -r requirements/build.txt -r requirements/torch.txt -r requirements/runtime.txt
+	for model in $(MODELS); do MODEL_CACHE=$(OUT)/model_cache $(CLI) models download $$model || exit 1; done
+	cp model_cache/README.md $(OUT)/model_cache/
+	cd $(OUT) && find wheels model_cache -type f -print0 | sort -z | xargs -0 sha256sum >SHA256SUMS
+	@echo "$(OUT) is whole. There: make install OFFLINE=$(OUT)"
 
 demo: install
 	$(CLI) demo
 
 serve: install
-	MODEL=$(MODEL) $(CLI) serve
+	MODEL=$(MODEL) exec $(CLI) serve
 
-# The Debian packages that tests need and pip can't bring, each named as its program.
-SYSTEM := docker-compose redis-server chromium
+# The Debian packages that tests need and pip can't bring, each named as its program; and promtool alone of Prometheus,
+# whose package would start a server on our port.
+SYSTEM := docker-compose redis-server chromium nginx
 
 system:
-	@missing=; for program in $(SYSTEM); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	@missing=; for program in $(SYSTEM); do PATH="$$PATH:/usr/sbin" command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 	test -z "$$missing" || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $$missing; \
 	else echo "The tests need:$$missing. Please install them." >&2; exit 1; fi
+	@command -v promtool >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    folder=$$(mktemp -d) && cd $$folder && apt-get update -qq && apt-get download -qq prometheus && \
+	    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x --strip-components=3 -C /usr/local/bin ./usr/bin/promtool && rm -r $$folder; \
+	else echo "The tests need Prometheus' promtool. Please install it." >&2; exit 1; fi
 
 # A test has one core; where there are several, as many tests run at once.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
+
 test: install system
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
+	$(PYTEST)
 
 test-all: test
-	$(BIN)/pytest -m slow
+	$(PYTEST) -m slow --durations 12
+
+# Twenty times as many mutated requests as test-all sends: a quarter of an hour.
+fuzz: install
+	$(BIN)/pytest -m slow tests/server/test_fuzz.py --fuzz 20000
 
 lint: install
 	$(BIN)/ruff check .
@@ -52,7 +86,17 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-ci: lint test-all e2e
+ci: lint docs dist test-all e2e
+
+# The pages of docs/; a link that leads nowhere ends it.
+docs: install
+	$(BIN)/sphinx-build -q -W -b html docs out/docs
+
+# What a release is: a wheel and a source distribution, checked as the package index checks them.
+dist: install
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*
 
 # The real Label Studio, in an environment of its own.
 LABEL_STUDIO := .venv-label-studio
@@ -67,6 +111,19 @@ e2e: install system $(LABEL_STUDIO)/.installed
 
 check-image:
 	deploy/check-image
+
+# On a machine with a GPU and without a network, eight minutes at most; `make check-gpu DEVICE=cpu` rehearses it.
+DEVICE ?= cuda
+
+check-gpu:
+	deploy/check-gpu $(DEVICE)
+
+# The machine's Python, and what it has besides torch and torchvision, which needn't be carried there.
+GPU_PYTHON ?= 3.12
+GPU_HAS ?= opencv-python-headless pandas lxml
+
+check-gpu-bundle: install
+	deploy/check-gpu-bundle $(GPU_PYTHON) $(GPU_HAS)
 
 demo-model: install
 	$(BIN)/python -m demo_model.train

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import orjson
-from label_studio_sam2.labelstudio.brush_rle import decode, encode
+from label_studio_sam2.labelstudio.codecs.brush_rle import decode, encode
 from label_studio_sam2.types import Bitmap, Size
 from label_studio_sdk.converter.brush import decode_rle, mask2rle
 

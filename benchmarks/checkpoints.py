@@ -15,16 +15,17 @@ from time import perf_counter
 
 import numpy as np
 import torch
-from label_studio_sam2.engine import device, image
+from label_studio_sam2.engine import device
 from label_studio_sam2.engine.checkpoints import CHECKPOINTS
+from label_studio_sam2.engine.image import decoding, encoding
+from label_studio_sam2.engine.image.upsampling import upsample
 from label_studio_sam2.engine.model import load
-from label_studio_sam2.engine.upsampling import upsample
 from label_studio_sam2.settings import DEMO
 from label_studio_sam2.types import Point, Prompt
 
 from benchmarks.click import REAL_CONFIGS
 from demo_model.scenes import draw_scene
-from tests.engine.networks import random_checkpoint
+from tests.fakes.networks import random_checkpoint
 
 
 def main() -> None:
@@ -45,18 +46,18 @@ def measure(name: str, rounds: int) -> tuple[float, float]:
     chosen = device.choose("auto")
     with TemporaryDirectory() as folder:
         path = name if name == DEMO else str(random_checkpoint(Path(folder), REAL_CONFIGS[name]))
-        model = load(path, Path(folder), chosen)
+        model = load(path, Path(folder), chosen, encoder_dtype=device.encoder_dtype(chosen))
     pixels = draw_scene(1, width=1920, height=1080).image
     encodes, decodes = [], []
     with torch.inference_mode():
         for number in range(rounds + 1):  # the first one warms up
             started = perf_counter()
-            embedding = image.encode(model, pixels, device.encoder_dtype(chosen), np.float16)
-            prepared = image.prepare(model, embedding)
+            embedding = encoding.encode(model, pixels, np.float16)
+            prepared = decoding.prepare(model, embedding)
             encodes.append(perf_counter() - started)
             for turn in range(5):
                 started = perf_counter()
-                decoded = image.decode(prepared, Prompt((Point(100 * turn + 50, 100 * number + 50),)))
+                decoded = decoding.decode(prepared, Prompt((Point(100 * turn + 50, 100 * number + 50),)))
                 upsample(decoded.logits[0], embedding.size)
                 decodes.append(perf_counter() - started)
     return median(encodes[1:]), median(decodes[5:])

@@ -24,9 +24,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from label_studio_sam2.engine import everything, image
-from label_studio_sam2.engine.grid import Grid, Window, point_grid
-from label_studio_sam2.engine.image import Prepared
+from label_studio_sam2.engine.image import decoding, encoding, everything
+from label_studio_sam2.engine.image.decoding import Prepared
+from label_studio_sam2.engine.image.grid import Grid, Window, point_grid
 from label_studio_sam2.engine.model import Model, load
 from label_studio_sam2.geometry import iou
 from label_studio_sam2.types import Bitmap, PackedMask, Pixels, Size
@@ -34,7 +34,7 @@ from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
 
 from benchmarks.click import REAL_CONFIGS
 from demo_model.scenes import draw_scene
-from tests.engine.networks import CPU, random_checkpoint
+from tests.fakes.networks import CPU, random_checkpoint
 
 SIZES = ("640x480", "1920x1080", "4000x3000")
 CROPPED_FROM = 2000
@@ -115,10 +115,10 @@ def run_ours(model: Model, grid: Grid, pixels: Pixels) -> tuple[float, list[Bitm
 
     def prepare(window: Window) -> Prepared:
         part = pixels[window.y0 : window.y1, window.x0 : window.x1]
-        return image.prepare(model, image.encode(model, part, None, np.float32))
+        return decoding.prepare(model, encoding.encode(model, part, np.float32))
 
     started = process_time()
-    found = everything.find(size, grid, prepare, image.decode_points, points_at_once=POINTS_AT_ONCE)
+    found = everything.find(size, grid, prepare, decoding.decode_points, points_at_once=POINTS_AT_ONCE)
     return process_time() - started, [one.bitmap(size) for one in found]
 
 
@@ -136,9 +136,9 @@ def middle(model: str, points: int) -> float:
     loaded = load(model, Path(), CPU)
     pixels = draw_scene(21, width=640, height=480).image
     with torch.inference_mode():
-        prepared = image.prepare(loaded, image.encode(loaded, pixels, None, np.float32))
+        prepared = decoding.prepare(loaded, encoding.encode(loaded, pixels, np.float32))
         clicks = point_grid(Grid(min(points, 4)), 0) * (640, 480)
-        _, scores = image.decode_points(prepared, clicks.astype(np.float32))
+        _, scores = decoding.decode_points(prepared, clicks.astype(np.float32))
     return float(np.median(scores))
 
 

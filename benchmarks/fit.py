@@ -19,19 +19,19 @@ from typing import Any, NamedTuple
 
 import httpx
 import numpy as np
-from label_studio_sam2.commands.running import running
+from label_studio_sam2.context import Context
 from label_studio_sam2.geometry import iou
-from label_studio_sam2.service import Service
+from label_studio_sam2.server.in_process import running
 from label_studio_sam2.settings import DEMO, Settings
 from label_studio_sam2.types import Size
 from pydantic import SecretStr
 
-from tests.fit_server import FitServer, annotation_created
-from tests.http.asking import body, click, data_url, inside, mask_of, regions_of
-from tests.labelstudio.regions import recorded
-from tests.labelstudio.servers import LEGACY, serving
-from tests.ring_project import ring_picture
-from tests.tuning_service import started, state
+from tests.fakes.asking import body, click, data_url, inside, mask_of, regions_of
+from tests.fakes.fit_server import FitServer, annotation_created
+from tests.fakes.regions import recorded
+from tests.fakes.ring_project import ring_picture
+from tests.fakes.servers import LEGACY, serving
+from tests.fakes.tuning_service import started, state
 
 FIRST_ASKED = 1000
 PAUSE_SECONDS = 0.2
@@ -60,7 +60,7 @@ def main() -> None:
             }
         )
         with (
-            running(settings, service=Service(settings)) as address,
+            running(settings, context=Context(settings)) as address,
             httpx.Client(base_url=address, timeout=300, trust_env=False) as client,
         ):
             measure(client, project, arguments.asked)

@@ -32,17 +32,19 @@ import av
 import httpx
 import numpy as np
 import torch
-from label_studio_sam2.commands.running import running
 from label_studio_sam2.engine.device import choose
-from label_studio_sam2.engine.frames import Video
-from label_studio_sam2.engine.model import build, load
+from label_studio_sam2.engine.model import load
+from label_studio_sam2.engine.network import build
 from label_studio_sam2.engine.opening import open_segmenter
-from label_studio_sam2.engine.video import Target, track
+from label_studio_sam2.engine.video.targets import Target
+from label_studio_sam2.media_files.videos import Video
+from label_studio_sam2.server.in_process import running
 from label_studio_sam2.settings import Settings
 from label_studio_sam2.types import Box, Pixels, Prompt, Size
 
-from tests.engine.stock import initial_state, prompt_with
-from tests.http.asking import body, click, data_url
+from tests.fakes.asking import body, click, data_url
+from tests.fakes.networks import tracker
+from tests.fakes.stock import initial_state, prompt_with
 
 SIZE, SMALL = Size(480, 640), Size(240, 320)
 ROUNDS = 5
@@ -113,7 +115,7 @@ def followed(source: Any, objects: int) -> dict[str, Target]:
 
 def ours(net: Any, source: Any, objects: int, dtype: torch.dtype | None) -> Iterator[int]:
     targets = followed(source, objects)
-    for masks in track(net, source, targets, dtype=dtype):
+    for masks in tracker(net, source, dtype).follow(targets):
         yield masks[0].frame
 
 
@@ -194,7 +196,8 @@ def again(options: argparse.Namespace, video: Video) -> None:
         Settings().model_copy(update={"model": options.model, "model_cache": options.folder, "redis_url": ""})
     )
     first, second = (
-        pace(masks[0].frame for masks in segmenter.track(video, "clip", followed(video, 1))) for _ in range(2)
+        pace(masks[0].frame for masks in segmenter.track(segmenter.model, video, "clip", followed(video, 1)))
+        for _ in range(2)
     )
     print(
         f"1 object again: {second.rate:.2f} frames/s after {first.rate:.2f} ({second.rate / first.rate:.2f} times),"

@@ -20,25 +20,24 @@ from typing import NamedTuple
 import cv2
 import httpx
 from label_studio_sam2.commands import warm
-from label_studio_sam2.commands.running import running
-from label_studio_sam2.engine.cache import embedding_key
+from label_studio_sam2.context import media_folder
+from label_studio_sam2.engine.cache.redis_store import EmbeddingKey, RedisStore
 from label_studio_sam2.engine.model import load
-from label_studio_sam2.engine.redis_store import RedisStore
-from label_studio_sam2.labelstudio.client import LabelStudioClient
-from label_studio_sam2.labelstudio.media import MediaStore
-from label_studio_sam2.service import MEDIA_FOLDER
+from label_studio_sam2.labelstudio.api.client import LabelStudioClient
+from label_studio_sam2.labelstudio.media.media_store import MediaStore
+from label_studio_sam2.server.in_process import running
 from label_studio_sam2.settings import Settings
 from label_studio_sam2.types import Size
 from pydantic import SecretStr
 
 from benchmarks.click import REAL_CONFIGS, timed
 from demo_model.scenes import draw_scene
-from tests.engine.networks import CPU, random_checkpoint
-from tests.eventually import eventually
-from tests.http.asking import CONFIG, body, click
-from tests.labelstudio.project_server import PROJECT, ProjectServer
-from tests.labelstudio.servers import LEGACY, serving
-from tests.redis_server import running as redis_running
+from tests.fakes.asking import CONFIG, body, click
+from tests.fakes.eventually import eventually
+from tests.fakes.networks import CPU, random_checkpoint
+from tests.fakes.project_server import PROJECT, ProjectServer
+from tests.fakes.redis_server import running as redis_running
+from tests.fakes.servers import LEGACY, serving
 
 SIZE = Size(480, 640)
 COLD = 10
@@ -72,7 +71,7 @@ def main() -> None:
         )
         with running(settings) as address:
             seconds = timed(lambda: warm.run(settings, PROJECT, address))
-        print(f"{len(warmed)} pictures warmed in {seconds:.1f} s, {seconds / len(warmed) * 1000:.0f} ms each")
+        print(f"{len(warmed)} pictures warmed in {seconds:.1f} s, {len(warmed) / seconds:.1f} a second")
         with running(settings) as address:
             first, second = clicks(address, warmed)
             unwarmed, _ = clicks(address, cold)
@@ -142,11 +141,12 @@ def spent(clicks: list[Click]) -> dict[str, float]:
 def redis_read(settings: Settings, pictures: list[str]) -> float:
     """Median seconds to read a stored embedding."""
     client = LabelStudioClient(settings.label_studio_url, settings.label_studio_api_key.get_secret_value())
-    media, store = MediaStore(MEDIA_FOLDER, client), RedisStore(settings.redis_url, settings.embedding_ttl)
+    media = MediaStore.of(settings, media_folder(settings), client)
+    store = RedisStore(settings.redis_url, settings.embedding_ttl)
     fingerprint = load(settings.model, settings.model_cache, CPU).fingerprint
     times = []
     for one in pictures:
-        key = embedding_key(media.fetch(one).digest, fingerprint)
+        key = EmbeddingKey(fingerprint, media.fetch(one).digest)
         started = perf_counter()
         assert store.get(key) is not None
         times.append(perf_counter() - started)

@@ -64,7 +64,8 @@ class Run:
 
     @torch.no_grad()
     def update_average(self, decay: float) -> None:
-        """Move the averaged weights towards the model's; sooner at the start of a run."""
-        steps = self.progress.total_steps
+        """Move the averaged weights towards the model's; sooner at the start of a stage, whose weights are left
+        behind."""
+        steps = self.progress.step
         decay = min(decay, (1 + steps) / (10 + steps))
         torch._foreach_lerp_(list(self.average.values()), list(self.model.state_dict().values()), 1 - decay)

@@ -15,6 +15,7 @@ from sam2.sam2_video_predictor import SAM2VideoPredictor
 from demo_model.clips import Clip, Frame
 from demo_model.metrics import Estimate, balanced_accuracy, box_of, iou
 from demo_model.shapes import Difficulty
+from demo_model.textures import Pixels
 
 WIDTH, HEIGHT = 320, 240
 FRAMES = 24
@@ -89,7 +90,7 @@ def _follow(model: SAM2VideoPredictor, clip: Clip, *, only_first: bool = False) 
     if not followed:
         return []
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
-        _write_frames(Path(folder), frames)
+        write_frames(Path(folder), [frame.image for frame in frames])
         state = model.init_state(folder)
         for k in followed:
             model.add_new_points_or_box(state, frame_idx=0, obj_id=k, box=np.array(box_of(first[k])))
@@ -113,7 +114,7 @@ def _judge(
     )
 
 
-def _write_frames(folder: Path, frames: list[Frame]) -> None:
+def write_frames(folder: Path, frames: list[Pixels]) -> None:
     """As numbered JPEG files, which is what the stock predictor reads."""
     for index, frame in enumerate(frames):
-        cv2.imwrite(str(folder / f"{index:05d}.jpg"), frame.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+        cv2.imwrite(str(folder / f"{index:05d}.jpg"), frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])

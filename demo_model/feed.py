@@ -50,10 +50,10 @@ def draw_training_scene(source: Source, seed: int) -> tuple[Pixels, Pixels]:
     if rng.random() < _OVERLAPPING_SHARE:
         clip = Clip(seed, difficulty=difficulty, split="training", width=width, height=height)
         frame = clip.frame(int(rng.integers(_CLIP_STARTS)))
-        image, labels = _squeeze(frame.image, renumbered(frame.labels), source.size)
+        image, labels = squeeze(frame.image, renumbered(frame.labels), source.size)
     else:
         scene = draw_scene(seed, difficulty=difficulty, split="training", width=width, height=height)
-        image, labels = _squeeze(scene.image, scene.labels, source.size)
+        image, labels = squeeze(scene.image, scene.labels, source.size)
     return image[None], labels[None]
 
 
@@ -73,9 +73,18 @@ def draw_training_clip(source: Source, seed: int) -> tuple[Pixels, Pixels]:
     while (clip.frame(start).labels > 0).mean() < _LEAST_AREA:
         start += 3
     frames = [clip.frame(start + stride * number) for number in range(source.frames)]
-    pairs = [_squeeze(frame.image, frame.labels, source.size) for frame in frames]
+    pairs = [squeeze(frame.image, frame.labels, source.size) for frame in frames]
     images, labels = zip(*pairs, strict=True)
     return np.stack(images), np.stack(labels)
+
+
+def squeeze(image: Pixels, labels: Pixels, size: int) -> tuple[Pixels, Pixels]:
+    """A picture (H, W, 3) and its object numbers (H, W) as a square of `size` pixels, as SAM 2 takes every picture."""
+    small = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
+    # INTER_NEAREST takes the upper left sample of what a pixel covers instead of the middle one: it moves every object
+    # by up to half a pixel to the lower right.
+    numbers = cv2.resize(labels, (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
+    return small.astype(np.uint8), numbers.astype(np.uint8)
 
 
 def batches(source: Source, first_seed: int, every: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -103,13 +112,6 @@ def _choose_kind(rng: np.random.Generator, source: Source) -> tuple[Difficulty, 
     short = round(_OVERSAMPLING * source.size)
     long = round(short * rng.uniform(1, 1.6))
     return (difficulty, long, short) if rng.random() < 0.7 else (difficulty, short, long)
-
-
-def _squeeze(image: Pixels, labels: Pixels, size: int) -> tuple[Pixels, Pixels]:
-    """To a square, as SAM 2 squeezes every picture."""
-    small = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
-    numbers = cv2.resize(labels, (size, size), interpolation=cv2.INTER_NEAREST)
-    return small.astype(np.uint8), numbers.astype(np.uint8)
 
 
 def _receive(receiver: Connection, shape: tuple[int, ...]) -> Tensor:

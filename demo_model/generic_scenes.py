@@ -10,7 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from label_studio_sam2.scenes import FILE
+from label_studio_sam2.learning.scenes import FILE
 from numpy.typing import NDArray
 
 from demo_model.scenes import draw_scene

@@ -56,12 +56,14 @@ def layout_loss(predicted: Tensor, labels: Tensor) -> Tensor:
     the object's box, in halves of the picture; labels are (N, 4h, 4w) object numbers. It teaches the encoder objects
     as wholes long before prompts would, and is thrown away afterwards.
     """
-    cells = labels[:, 2::4, 2::4]
-    inside = (cells > 0).float()
+    share = F.avg_pool2d((labels > 0).float()[:, None], 4)[:, 0]
     edge = _edges(labels)
-    maps = F.binary_cross_entropy_with_logits(predicted[:, 0], inside) + F.binary_cross_entropy_with_logits(
+    maps = F.binary_cross_entropy_with_logits(predicted[:, 0], share) + F.binary_cross_entropy_with_logits(
         predicted[:, 1], edge
     )
+    # A cell has no middle pixel. Which of the four is taken does not matter to distances within the object.
+    cells = labels[:, 2::4, 2::4]
+    inside = (cells > 0).float()
     distance = (predicted[:, 2:] - _box_distances(cells)).abs().mean(1)
     return maps + 2 * (distance * inside).sum() / inside.sum().clamp(min=1)
 

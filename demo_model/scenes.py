@@ -84,11 +84,11 @@ def draw_scene(
     aspect = (width / min(width, height), height / min(width, height))
     base = rng.uniform(0, 255, 3)
     canvas = background(rng, style, base, width, height)
-    _strokes(rng, canvas, int(rng.integers(look.litter + 1)))
+    strokes(rng, canvas, int(rng.integers(look.litter + 1)))
     shadow = rng.uniform(0.2, 0.6) if rng.random() < look.shadow else 0.0
-    for label, pose in enumerate(_arrange(rng, look, aspect), start=1):
+    for label, pose in enumerate(arrange(rng, look, aspect), start=1):
         canvas.paint(random_sprite(rng, style, [base], label, shadow), pose)
-    _strokes(rng, canvas, int(rng.integers(look.litter // 2 + 1)))
+    strokes(rng, canvas, int(rng.integers(look.litter // 2 + 1)))
     image = finish(rng, canvas.rgb, rng.uniform(0, look.blur), rng.uniform(0, look.noise))
     return Scene(image, renumbered(canvas.labels))
 
@@ -135,7 +135,7 @@ def finish(rng: np.random.Generator, rgb: Pixels, blur: float, noise: float) -> 
     return np.clip(rgb + np.float32(noise) * grain, 0, 255).astype(np.uint8)
 
 
-def _arrange(rng: np.random.Generator, look: Look, aspect: tuple[float, float]) -> list[Pose]:
+def arrange(rng: np.random.Generator, look: Look, aspect: tuple[float, float]) -> list[Pose]:
     """Poses that keep the look's distance from each other; fewer than wished where there is no room."""
     poses: list[Pose] = []
     wanted = int(rng.integers(look.objects[0], look.objects[1] + 1))
@@ -149,7 +149,7 @@ def _arrange(rng: np.random.Generator, look: Look, aspect: tuple[float, float]) 
     return poses
 
 
-def _strokes(rng: np.random.Generator, canvas: Canvas, count: int) -> None:
+def strokes(rng: np.random.Generator, canvas: Canvas, count: int) -> None:
     """Thin coloured lines that are nobody's object."""
     height, width = canvas.labels.shape
     for _ in range(count):

@@ -61,7 +61,7 @@ def _star(rng: np.random.Generator) -> Outline:
     return Outline((points,))
 
 
-def _blob(rng: np.random.Generator) -> Outline:
+def blob(rng: np.random.Generator) -> Outline:
     """A circle whose radius swings with a few low frequencies."""
     angles = np.linspace(0, 2 * np.pi, 72, endpoint=False)
     radius = np.ones_like(angles)
@@ -72,18 +72,20 @@ def _blob(rng: np.random.Generator) -> Outline:
 
 
 def _ring(rng: np.random.Generator) -> Outline:
-    outer = _blob(rng).curves[0] if rng.random() < 0.3 else circle_points(40, 1.0, rng.uniform(0.75, 1.0))
+    outer = blob(rng).curves[0] if rng.random() < 0.3 else circle_points(40, 1.0, rng.uniform(0.75, 1.0))
     return Outline((outer, outer * rng.uniform(0.35, 0.6)))
 
 
-def _crescent(rng: np.random.Generator) -> Outline:
+def crescent(rng: np.random.Generator) -> Outline:
+    """A sickle, open to the right."""
     bite, half = rng.uniform(0.3, 0.6), np.linspace(-0.75 * np.pi, 0.75 * np.pi, 40)
     outer = np.stack([np.cos(half + np.pi), np.sin(half + np.pi)], axis=1)
     inner = outer[::-1] * np.array([bite, 0.8]) + np.array([0.12, 0.0])
     return Outline((np.concatenate([outer, inner]),))
 
 
-def _cross(rng: np.random.Generator) -> Outline:
+def cross(rng: np.random.Generator) -> Outline:
+    """A plus sign."""
     arm, wide = rng.uniform(0.3, 0.45), rng.uniform(0.3, 0.45)
     quarter = np.array([[1.0, -arm], [1.0, arm], [wide, arm]])
     turns = [quarter]
@@ -92,19 +94,21 @@ def _cross(rng: np.random.Generator) -> Outline:
     return Outline((np.concatenate(turns) * 0.95,))
 
 
-def _corner(rng: np.random.Generator) -> Outline:
+def corner(rng: np.random.Generator) -> Outline:
+    """An L whose arms are of the same length."""
     thick = rng.uniform(0.45, 0.8)
     points = np.array([[-0.8, -0.8], [0.8, -0.8], [0.8, thick - 0.8], [thick - 0.8, thick - 0.8],
                        [thick - 0.8, 0.8], [-0.8, 0.8]])  # fmt: skip
     return Outline((points,))
 
 
-def _bar(rng: np.random.Generator) -> Outline:
+def bar(rng: np.random.Generator) -> Outline:
+    """A long thin rectangle."""
     half = rng.uniform(0.1, 0.2)
     return Outline((np.array([[-1.0, -half], [1.0, -half], [1.0, half], [-1.0, half]]),))
 
 
-def _snake(rng: np.random.Generator) -> Outline:
+def snake(rng: np.random.Generator) -> Outline:
     """A winding strip of even width."""
     x = np.linspace(-0.95, 0.95, 40)
     swing, frequency, phase = rng.uniform(0.2, 0.5), rng.uniform(2, 5), rng.uniform(0, 2 * np.pi)
@@ -115,7 +119,7 @@ def _snake(rng: np.random.Generator) -> Outline:
     return Outline((np.concatenate([centre + offset, (centre - offset)[::-1]]),))
 
 
-def _arc(rng: np.random.Generator) -> Outline:
+def arc(rng: np.random.Generator) -> Outline:
     """A part of a thin ring."""
     angles = np.linspace(0, rng.uniform(1.0, 1.7) * np.pi, 40)
     outer = np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -124,6 +128,6 @@ def _arc(rng: np.random.Generator) -> Outline:
 
 _Kind: TypeAlias = Callable[[np.random.Generator], Outline]
 _PLAIN_KINDS: tuple[_Kind, ...] = (
-    _ellipse, _rectangle, _rectangle, _polygon, _polygon, _star, _blob, _blob, _ring, _crescent, _cross, _corner,
+    _ellipse, _rectangle, _rectangle, _polygon, _polygon, _star, blob, blob, _ring, crescent, cross, corner,
 )  # fmt: skip
-_HARD_KINDS: tuple[_Kind, ...] = (*_PLAIN_KINDS, _bar, _snake, _arc, _blob, _crescent)
+_HARD_KINDS: tuple[_Kind, ...] = (*_PLAIN_KINDS, bar, snake, arc, blob, crescent)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,6 +19,7 @@ from demo_model.clip_training import clip_step
 from demo_model.feed import Source, batches
 from demo_model.image_training import Outcome, image_step
 from demo_model.initialisation import initialise
+from demo_model.log import Log
 from demo_model.model import build, set_image_size
 from demo_model.team import Team
 
@@ -28,7 +28,6 @@ _WEIGHT_DECAY = 0.05
 _LARGEST_GRADIENT = 1.0
 _AVERAGE_DECAY = 0.995
 _WARM_UP_STEPS = 200
-_LOG_EVERY = 20
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,14 @@ STAGES = (
         Source(size=256, batch=3, frames=10, plain_share=0.5),
         clip_steps=2,
     ),
+    Stage(
+        "pictures and clips at 256",
+        180,
+        (1e-4, 1e-5),
+        Source(size=256, batch=8, frames=1, plain_share=0.3),
+        Source(size=256, batch=3, frames=10, plain_share=0.5),
+        clip_steps=1,
+    ),
 )
 
 
@@ -99,6 +106,8 @@ def continued_run(device: torch.device, checkpoint: Path) -> Run:
     run = new_run(device, seed=0)
     run.model.load_state_dict(load_file(checkpoint, str(device)))
     run.average = {name: weight.clone() for name, weight in run.model.state_dict().items()}
+    for weight in run.layout_head.parameters():
+        nn.init.zeros_(weight)  # so that it learns from the encoder before it teaches it
     with safe_open(checkpoint, framework="pt") as file:
         metadata = file.metadata()
     steps, pictures = int(metadata["steps"]), int(metadata["pictures"])
@@ -170,32 +179,6 @@ def train(run: Run, directory: Path, device: torch.device, save_every: float, te
         run.progress = run.progress.after_stage()
         if team.leads:
             run.save(state)
-
-
-class Log:
-    """Figures averaged over some steps, a JSON object a line."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._sums: dict[str, list[float]] = {}
-        self._steps = 0
-        self._began = time.monotonic()
-
-    def add(self, progress: Progress, figures: dict[str, float]) -> None:
-        """Count a step; write a line when enough have come together."""
-        self._steps += 1
-        for name, value in figures.items():
-            self._sums.setdefault(name, []).append(value)
-        if self._steps == _LOG_EVERY:
-            self._write(progress)
-
-    def _write(self, progress: Progress) -> None:
-        seconds = (time.monotonic() - self._began) / self._steps
-        means = {name: round(sum(values) / len(values), 4) for name, values in self._sums.items()}
-        line = asdict(progress) | {"seconds_a_step": round(seconds, 3)} | means
-        with self._path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
-        self._sums, self._steps, self._began = {}, 0, time.monotonic()
 
 
 def join(number: int, options: argparse.Namespace) -> None:

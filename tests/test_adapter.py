@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,16 @@ pytest.importorskip(
 )
 
 from label_studio_ml.api import init_app
-from label_studio_sam2.adapter import Sam2, opened
+from label_studio_sam2 import demo
+from label_studio_sam2.adapter import Sam2, the_context
 from label_studio_sam2.geometry import iou
 from label_studio_sam2.settings import DEMO, Settings
 from label_studio_sam2.types import Size
 
 from demo_model.scenes import draw_scene
-from tests.eventually import eventually
-from tests.http.asking import CONFIG, body, click, data_url, inside, mask_of
+from tests.fakes.asking import CONFIG, body, click, data_url, inside, mask_of
+from tests.fakes.asking_video import CLIP, mean_iou
+from tests.fakes.eventually import eventually
 
 SIZE = Size(480, 640)
 DRAWN = draw_scene(3, width=SIZE.width, height=SIZE.height)
@@ -58,8 +61,8 @@ def service() -> Iterator[None]:
     model = Demo(label_config=CONFIG)
     eventually(model._is_ready, 120)
     yield
-    opened(Demo.settings).close()
-    opened.cache_clear()
+    the_context(Demo.settings).close()
+    the_context.cache_clear()
 
 
 @pytest.fixture
@@ -83,7 +86,7 @@ def test_its_flask_app_stores_nothing_for_a_task_that_is_opened(client: Any) -> 
 
 
 def test_all_its_models_share_one_service() -> None:
-    assert Demo(label_config=CONFIG).service is Demo(label_config=CONFIG, hostname="http://ls").service
+    assert Demo(label_config=CONFIG).context is Demo(label_config=CONFIG, hostname="http://ls").context
 
 
 def test_the_newer_api_gives_the_context_by_name() -> None:
@@ -109,3 +112,32 @@ def test_an_event_of_the_release_is_waited_for_until_its_job_has_ended(tmp_path:
 
 def test_the_deprecated_training_call_without_an_event_does_nothing() -> None:
     assert Demo(label_config=CONFIG).fit([], None) == {}
+
+
+@pytest.mark.slow
+def test_its_flask_app_answers_words_on_pictures_and_on_videos(client: Any) -> None:
+    """With the demo detector, on the samples; the first words wait until it is loaded."""
+    picture = """<View><Image name="image" value="$image"/><TextArea name="w" toName="image"/>
+      <BrushLabels name="brush" toName="image" smart="false"><Label value="Ring"/></BrushLabels></View>"""
+    video = """<View><Video name="video" value="$video" framerate="12"/><TextArea name="w" toName="video"/>
+      <Labels name="l" toName="video"><Label value="Ring"/></Labels>
+      <VideoRectangle name="box" toName="video"/></View>"""
+    sample = "data:image/jpeg;base64," + base64.b64encode(demo.SAMPLE_IMAGE.read_bytes()).decode()
+
+    def answered(config: str, to_name: str, text: str, data: dict[str, str]) -> list[dict[str, Any]]:
+        assert client.post("/setup", json=SETUP | {"schema": config}).status_code == 200
+        item = {
+            "id": "w",
+            "type": "textarea",
+            "from_name": "w",
+            "to_name": to_name,
+            "value": {"text": [text]},
+        }
+        asked = body("", [item], config) | {"tasks": [{"id": 1, "data": data}]}
+        (prediction,) = client.post("/predict", json=asked).get_json()["results"]
+        return [region for region in prediction["result"] if region["type"] != "textarea"]
+
+    rings = answered(picture, "image", "ring", {"image": sample})
+    assert {region["value"]["brushlabels"][0] for region in rings} == {"Ring"}
+    (green,) = answered(video, "video", "green thing", {"video": CLIP})
+    assert mean_iou(green, 1) > 0.9

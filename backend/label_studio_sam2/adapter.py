@@ -17,25 +17,25 @@ from typing import Any, ClassVar
 
 from label_studio_ml.model import LabelStudioMLBase
 
-from label_studio_sam2 import fit
+from label_studio_sam2.context import Context
 from label_studio_sam2.errors import NotReady
-from label_studio_sam2.labelstudio.protocol import PredictRequest, WebhookEvent, project_id
+from label_studio_sam2.labelstudio.api.protocol import PredictRequest, WebhookEvent, project_id
+from label_studio_sam2.learning import fit
 from label_studio_sam2.predict import predict
-from label_studio_sam2.service import Service
 from label_studio_sam2.settings import Settings
 
 POLL_SECONDS = 0.1
 
 
 @lru_cache(maxsize=1)
-def opened(settings: Settings) -> Service:
-    """The process's one service: label-studio-ml makes a model for each set-up, or even for each request.
+def the_context(settings: Settings) -> Context:
+    """The process's one context: label-studio-ml makes a model for each set-up, or even for each request.
 
     It is never closed, for label-studio-ml tells nobody when it ends.
     """
-    service = Service(settings)
-    service.open()
-    return service
+    context = Context(settings)
+    context.open()
+    return context
 
 
 class Sam2(LabelStudioMLBase):  # type: ignore[misc]  # label-studio-ml has no types
@@ -47,15 +47,15 @@ class Sam2(LabelStudioMLBase):  # type: ignore[misc]  # label-studio-ml has no t
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         if named.get("hostname"):
-            self.service.media.recognise(named["hostname"])
+            self.context.media.recognise(named["hostname"])
 
     @property
-    def service(self) -> Service:
-        return opened(type(self).settings or Settings())
+    def context(self) -> Context:
+        return the_context(type(self).settings or Settings())
 
     def setup(self) -> None:
         """Called by the newer constructor."""
-        self.set("model_version", self.service.model_version(project_id(self.project_id)))
+        self.set("model_version", self.context.model_version(project_id(self.project_id)))
 
     def predict(
         self, tasks: list[dict[str, Any]], context: dict[str, Any] | None = None, **params: Any
@@ -68,7 +68,7 @@ class Sam2(LabelStudioMLBase):  # type: ignore[misc]  # label-studio-ml has no t
             "label_config": self.label_config,
             "params": {**params, "context": context},
         }
-        results: list[Any] = predict(PredictRequest.model_validate(body), self.service)["results"]
+        results: list[Any] = predict(PredictRequest.model_validate(body), self.context)["results"]
         return results
 
     def fit(self, *given: Any, **named: Any) -> dict[str, Any]:
@@ -82,17 +82,16 @@ class Sam2(LabelStudioMLBase):  # type: ignore[misc]  # label-studio-ml has no t
             return {}
         message = WebhookEvent.model_validate({**(data or {}), "action": event})
         if "job_id" not in named:
-            return fit.webhook(message, self.service)
+            return fit.webhook(message, self.context)
         _wait(self._is_ready)
-        answer = fit.webhook(message, self.service)
-        if "job" not in answer:
-            return answer
-        _wait(lambda: self.service.jobs.get(answer["job"])["finished"] is not None)
-        return self.service.jobs.get(answer["job"])
+        if (job := fit.begun(message, self.context)) is None:
+            return {"status": "accepted", "action": message.action}
+        job.wait()
+        return job.snapshot()
 
     def _is_ready(self) -> bool:
         try:
-            self.service.segmenter()
+            self.context.segmenter()
         except NotReady:
             return False
         return True

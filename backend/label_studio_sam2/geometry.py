@@ -91,6 +91,15 @@ def iou(one: Bitmap, other: Bitmap) -> float:
     return both / union if union else 1.0
 
 
+def box_iou(one: Box, other: Box) -> float:
+    """Intersection over union of two upright boxes that have an area."""
+    width = min(one.x1, other.x1) - max(one.x0, other.x0)
+    height = min(one.y1, other.y1) - max(one.y0, other.y0)
+    both = max(width, 0.0) * max(height, 0.0)
+    areas = ((box.x1 - box.x0) * (box.y1 - box.y0) for box in (one, other))
+    return both / (sum(areas) - both)
+
+
 def ellipse_to_mask(ellipse: Ellipse, size: Size) -> Bitmap:
     """The pixels whose centre lies in the ellipse."""
     bitmap = np.zeros(size, np.bool_)

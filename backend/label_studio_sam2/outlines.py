@@ -1,4 +1,6 @@
-"""Masks as polygons and ellipses, and back. Outlines run along the pixels' edges, so that area and place are exact.
+"""Masks as polygons and ellipses, and back.
+
+Outlines run along the pixels' edges, so that area and place are exact.
 
 `cv2.findContours` gives the centres of border pixels, half a pixel inside of the object's edge all around; the
 edges are derived from its chain of steps.
@@ -7,7 +9,9 @@ edges are derived from its chain of steps.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -47,16 +51,17 @@ class Outline:
         return sum(len(polygon) for polygon in self.polygons)
 
 
-def mask_to_outline(bitmap: Bitmap, vertices: int) -> Outline:
+def mask_to_outline(bitmap: Bitmap, vertices: int, tolerance: float = TOLERANCE) -> Outline:
     """All parts of a mask, with their holes, in about `vertices` corners altogether; no polygons for an empty mask.
+    The outline may move by `tolerance` pixels from the first; 0 keeps every step, as far as the corners last.
 
     The smallest parts and holes are given up only where even triangles for all would exceed the budget.
     """
     box = tight_box(bitmap)
     if box is None:
         return Outline((), 1.0)
-    parts = _simplified(_traced(np.ascontiguousarray(cropped(bitmap, box))), vertices)
-    polygons = tuple(np.add(_bridged(outer, holes), (box.x0, box.y0)) for outer, holes in parts)
+    parts = _simplified(_traced(np.ascontiguousarray(cropped(bitmap, box))), vertices, tolerance)
+    polygons = tuple(np.add(joined(outer, holes), (box.x0, box.y0)) for outer, holes in parts)
     return Outline(polygons, _overlap(polygons, bitmap, box))
 
 
@@ -169,12 +174,11 @@ def _edges(contour: NDArray[np.int32]) -> Ring:
     return ring
 
 
-def _simplified(parts: list[Part], budget: int) -> list[Part]:
+def _simplified(parts: list[Part], budget: int, tolerance: float) -> list[Part]:
     """Each round simplifies what the round before left, which costs little and adds up the tolerances."""
-    tolerance = TOLERANCE
     simpler = _each(_largest(parts, budget, fewest=3), tolerance)
     while _vertices(simpler) > budget and not _minimal(simpler):
-        tolerance *= GROWTH
+        tolerance = max(TOLERANCE, tolerance * GROWTH)
         simpler = _each(simpler, tolerance)
     return _largest(simpler, budget)
 
@@ -222,10 +226,11 @@ def _largest(parts: list[Part], budget: int, fewest: int | None = None) -> list[
     return kept
 
 
-def _bridged(outer: Ring, holes: list[Ring]) -> Points:
-    """One ring that enters each hole over a bridge without width, between the two nearest corners."""
+def joined(outer: NDArray[Any], others: Sequence[NDArray[Any]]) -> Points:
+    """One ring that goes to each other (a hole, or another part) and back over a bridge without width, between the
+    two nearest corners."""
     ring = outer.astype(np.float64)
-    for hole in holes:
+    for hole in others:
         distance = ((ring[:, None] - hole[None]) ** 2).sum(axis=2)
         here, there = np.unravel_index(distance.argmin(), distance.shape)
         around = np.roll(hole, -int(there), axis=0)

@@ -1,81 +1,92 @@
-"""The use case: a task's prompts become its masks. With fit, the only place that knows both halves."""
+"""The story: a task's prompts become its masks. Whoever asks, for whatever, is told apart here, on one screen."""
 
 from __future__ import annotations
 
-import logging
-from time import monotonic
+from datetime import UTC, datetime
 from typing import Any
 
-from label_studio_sam2 import batch, warming
-from label_studio_sam2.errors import ServiceError, Superseded
-from label_studio_sam2.labelstudio import labeling_config, prompts, results
-from label_studio_sam2.labelstudio.protocol import Prediction, PredictRequest, Region, Task, predict_response
-from label_studio_sam2.pictures import by_picture, picture
-from label_studio_sam2.service import Service
-from label_studio_sam2.timing import stage
-from label_studio_sam2.track import track
-
-log = logging.getLogger(__name__)
-
-VIDEO = "videorectangle"
-"""The type of the regions that a video is prompted with."""
+from label_studio_sam2.clicks import film, picture, video, video_words, words
+from label_studio_sam2.context import Context
+from label_studio_sam2.errors import NobodyWaits, Superseded, known
+from label_studio_sam2.labelstudio.api.protocol import (
+    Interactive,
+    Prediction,
+    PredictRequest,
+    Task,
+    predict_response,
+)
+from label_studio_sam2.labelstudio.config import labeling_config
+from label_studio_sam2.labelstudio.regions.words import is_text
+from label_studio_sam2.prelabels import batch, warming
 
 PREDICT_EVENTS = (None, "predict")
 """What the editor of 1.23.2 and the coming one send for "a mask, now"; any other event gets an empty result."""
 
 
-def predict(request: PredictRequest, service: Service) -> dict[str, Any]:
+def predict(request: PredictRequest, context: Context) -> dict[str, Any]:
     """The answer to POST /predict. What goes wrong is raised, and kept for the project's status."""
-    if request.context is None and len(request.tasks) == 1:
-        warming.opened(request, service)
-    if request.context is None or request.everything:
-        return batch.answer(request, service)
-    if request.context.event not in PREDICT_EVENTS or not request.tasks:
-        return predict_response([nothing(service)])
     try:
-        prediction = interactive(request, request.tasks[0], service)
-    except Superseded:
-        return predict_response([nothing(service)])
-    except ServiceError as error:
-        service.problems.record(request.project_id, type(error).__name__, error.detail)
+        return _answer(request, context)
+    except NobodyWaits:
         raise
-    service.problems.clear(request.project_id)
-    return predict_response([prediction])
+    except Exception as error:
+        problem = known(error)
+        context.problems.record(request.project_id, type(problem).__name__, problem.detail)
+        if problem is error:
+            raise
+        raise problem from error
 
 
-def interactive(request: PredictRequest, task: Task, service: Service) -> Prediction:
+def waits_long(request: PredictRequest) -> bool:
+    """Whether the answer is waited for longer than a click: while a job is at it, or the first words are."""
+    drawn = request.interactive.regions if request.interactive else []
+    long = (video.is_video, is_text)
+    return (
+        request.interactive is None
+        or request.everything
+        or film.may_be(request.label_config)
+        or any(one(item) for one in long for item in drawn)
+    )
+
+
+def _answer(request: PredictRequest, context: Context) -> dict[str, Any]:
+    if request.interactive is None and len(request.tasks) == 1:
+        warming.task_opened(request, context)
+    if request.interactive is None or request.everything:
+        return batch.predict(request, context)
+    if request.interactive.event not in PREDICT_EVENTS or not request.tasks:
+        return predict_response(nothing(context))
+    began = datetime.now(UTC)
+    try:
+        prediction = click(request.interactive, request.tasks[0], request, context)
+    except Superseded:
+        return predict_response(nothing(context))
+    if prediction.left_out:
+        context.problems.left_out(request.project_id, request.tasks[0].id, prediction.left_out)
+    elif prediction.unlabelled:
+        context.problems.unlabelled(request.project_id, request.tasks[0].id, prediction.unlabelled)
+    else:
+        context.problems.clear(
+            request.project_id, before=began
+        )  # a track may fail and yet answer what it found
+    return predict_response(prediction)
+
+
+def click(interactive: Interactive, task: Task, request: PredictRequest, context: Context) -> Prediction:
     """Masks for what the annotator has drawn on one task."""
-    assert request.context is not None
-    came = monotonic()
-    segmenter, model = service.segmenter(), service.model(request.project_id)
-    config = labeling_config.parse(request.label_config)
-    video = next((tag for tag in config.objects.values() if tag.kind == "Video"), None)
-    if video is not None and any(region.get("type") == VIDEO for region in request.context.result):
-        return track(
-            request.context.result, task, video, config.options(video.name), model=model, service=service
-        )
-    asked = prompts.from_regions(request.context.result, config)
-    for prompt in asked:
-        results.answering(prompt, config)  # a config without output is said before anything is fetched
-    regions: list[Region] = []
-    scores: list[float] = []
-    for (tag, index), here in by_picture(asked, config).items():
-        embedded = segmenter.embed(picture(task, tag, index, service))
-        found = segmenter.segment(
-            embedded,
-            [prompt.scaled(embedded.size) for prompt in here],
-            model=model,
-            candidates=config.options(tag.name).candidates,
-            supersedes=(task.id, here[0].ids[:1]),
-            since=came,
-        )
-        with stage("regions"):
-            for prompt, masks in zip(here, found, strict=True):
-                regions += results.to_regions(masks, prompt, config)
-                scores += [mask.score for mask in masks]
-    return Prediction(regions, max(scores, default=None), model.version)
+    model = context.model(request.project_id)
+    config = labeling_config.parse(request.label_config, task.data)
+    if video_words.meant(interactive.result, config):
+        return video_words.find(interactive.result, task, config, model, context, project=request.project_id)
+    if video.meant(interactive.regions, config):
+        return video.track(interactive.regions, task, config, model, context, project=request.project_id)
+    if words.meant(interactive.result, config):
+        return words.find(interactive.result, task, config, model, context, project=request.project_id)
+    if film.meant(interactive.result, task, config):
+        return film.follow(interactive.result, task, config, model, context, project=request.project_id)
+    return picture.segment(interactive.result, task, config, model, context, project=request.project_id)
 
 
-def nothing(service: Service) -> Prediction:
+def nothing(context: Context) -> Prediction:
     """No mask: an entry that shows nothing, in the shape that the editor wants."""
-    return Prediction([], None, service.model_version())
+    return Prediction([], None, context.model_version())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +68,7 @@ class Prompt:
     @property
     def previous(self) -> Prompt | None:
         """The prompt that this one extends by a click, or None where it is the first of its kind."""
-        if not self.points or (len(self.points) == 1 and self.box is None and self.mask is None):
+        if not self.points or self.ambiguous:
             return None
         return Prompt(self.points[:-1], self.box, self.mask)
 
@@ -89,20 +89,42 @@ class PackedMask:
         return flat.reshape(self.size).astype(np.bool_)
 
 
+Zoom = Literal["true", "false", "auto"]
+"""Whether a second look is taken at a window around what is asked for: always, never, or where it pays."""
+
+CLEAR_LEAD = 0.15
+"""Of predicted IoU, by which one reading of a click leads clearly."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """An object's mask at the picture's own size; `score` is the model's estimate of its IoU (0 to 1)."""
+    """An object's mask at the picture's own size; `score` is the model's estimate of its IoU (0 to 1).
+
+    `stability` is the IoU of the mask with itself at a higher and a lower cutoff, `lead` by how much it is rated above
+    another reading of the same prompt; 1 where there is none.
+    """
 
     bitmap: Bitmap
     score: float
+    stability: float = 1.0
+    lead: float = 1.0
+
+    @property
+    def trust(self) -> float:
+        """From 0 to 1: the lower, the sooner somebody should look at it."""
+        return self.score * self.stability * (1 + min(1.0, self.lead / CLEAR_LEAD)) / 2
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture by the hash of its file's bytes; `load` decodes it only when it has to be encoded."""
+    """A picture by the hash of its file's bytes; `load` decodes it only when it has to be encoded.
+
+    `note` tells the annotator in a sentence what the picture lacks; empty where it is whole.
+    """
 
     digest: str
     load: Callable[[], Pixels]
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +132,7 @@ class FrameMask:
     """One object on one frame of a video. `frame` counts the source's frames from 0 in presentation order.
 
     `present` is the object score's verdict; where it is False the bitmap is empty. `score` is the probability
-    that the object is visible (0 to 1).
+    that the object is visible, `iou` what the model thinks of the mask (both 0 to 1).
     """
 
     frame: int
@@ -118,3 +140,4 @@ class FrameMask:
     bitmap: Bitmap
     present: bool
     score: float
+    iou: float = 1.0

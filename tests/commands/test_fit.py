@@ -1,19 +1,21 @@
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 from label_studio_sam2.cli import app
-from label_studio_sam2.commands.following import JobFailedError
+from label_studio_sam2.commands.service import Refused
 from label_studio_sam2.errors import NotReady
 from typer.testing import CliRunner, Result
 
-from tests.fit_server import FitServer
-from tests.http.test_fit import random_masks
-from tests.labelstudio.servers import Exchange, Site, serving
-from tests.tuning_service import QUICK, tuning
+from tests.fakes.accepted import random_masks
+from tests.fakes.fit_server import FitServer
+from tests.fakes.servers import Exchange, Site, serving
+from tests.fakes.tuning_service import QUICK, tuning
 
 FIGURES = {
     "one click": {"before": 0.49, "after": 0.615},
@@ -51,6 +53,7 @@ def test_the_running_service_tunes_and_the_command_says_what_came_of_it(
     (version,) = client.get("/versions").json()["tuned"]
     assert (version["project"], version["accepted"]) == (project, False)
     assert version["reason"] in done.output
+    assert f"versions use {project} {version['number']}" in done.output
     for kind, ious in version["figures"]["held_out"].items():
         assert f"{ious['before']:.3f}" in next(line for line in done.output.splitlines() if kind in line)
     assert done.exit_code == 1
@@ -64,25 +67,68 @@ def test_too_few_masks_are_said_and_no_version_made(site: FitServer, client: htt
 def test_a_project_that_there_isnt_fails_with_label_studios_answer(client: httpx.Client) -> None:
     done = fit(999, str(client.base_url))
     assert done.exit_code == 1
-    assert isinstance(done.exception, JobFailedError)
+    assert isinstance(done.exception, Refused)
     assert "404" in done.exception.detail
 
 
-def test_a_better_version_ends_with_its_figures_and_success() -> None:
-    result = {"used": True, "reason": REASON, "figures": {"held_out": FIGURES}}
-    job: dict[str, Any] = {
+def job(**given: Any) -> dict[str, Any]:
+    return {
         "id": "a1",
         "kind": "fit",
         "title": "Project 7",
         "state": "done",
         "progress": {"done": 400, "total": 400, "unit": "steps"},
         "message": "",
-        "result": result,
+        "result": None,
         "finished": "2025-01-01T00:00:00+00:00",
-    }
+    } | given
+
+
+def test_a_version_that_is_not_better_is_named_with_the_command_that_uses_it_nevertheless() -> None:
+    result = {"used": False, "version": "project7.v12", "reason": "Not used: it is worse with box."}
+    with serving(Site(lambda exchange: exchange.json(202, job(result=result)))) as service:
+        done = fit(7, service.url)
+    assert done.exit_code == 1
+    assert "label-studio-sam2 versions use 7 12" in done.output
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C reaches the test, also where its shell runs it in the background, where it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize(
+    ("command", "left"), [("fit", "no version was made"), ("warm", "what is done stays")]
+)
+@pytest.mark.usefixtures("interruptible")
+def test_ctrl_c_cancels_the_job_and_says_so(command: str, left: str) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.json(202, job(kind=command, state="running", finished=None))
+        if exchange.command == "GET":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with serving(Site(answer)) as service:
+        done = CliRunner().invoke(app, [command, "--project", "7", "--service", service.url])
+        assert [seen.method for seen in service.seen] == ["POST", "GET", "DELETE"]
+    assert done.exit_code == 130
+    assert f"Cancelled: {left}" in done.stderr
+
+
+def test_what_is_no_service_is_named_and_not_read() -> None:
+    with serving(Site(lambda exchange: exchange.reply(200, b"<html>"))) as site:
+        done = fit(7, site.url)
+    assert isinstance(done.exception, Refused)
+    assert "is not this service" in done.exception.detail
+
+
+def test_a_better_version_ends_with_its_figures_and_success() -> None:
+    result = {"used": True, "reason": REASON, "figures": {"held_out": FIGURES}}
 
     def answer(exchange: Exchange) -> None:
-        exchange.json(202, job)
+        exchange.json(202, job(result=result))
 
     with serving(Site(answer)) as service:
         done = fit(7, service.url)

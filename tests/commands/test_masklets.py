@@ -8,7 +8,7 @@ from label_studio_sam2.commands.masklets import NothingWrittenError
 from label_studio_sam2.errors import RequestError
 from typer.testing import CliRunner, Result
 
-from tests.masklets.exports import annotation, task, track, two_objects, write
+from tests.fakes.exports import annotation, task, track, two_objects, write
 
 
 def masklets(*arguments: str | Path) -> Result:
@@ -24,8 +24,8 @@ def test_masklets_says_what_is_written_whose_frame_numbers_it_has_and_what_is_mi
     result = masklets(path, tmp_path / "out", "--format", "davis")
     assert result.exit_code == 0
     said = " ".join(result.output.split())
-    assert f"11 masks on 11 frames of 1 clips are in {tmp_path}/out/." in said
-    assert "Frame numbers: Label Studio's, less one (1 clips)." in said
+    assert f"11 masks on 11 frames of 1 clip are in {tmp_path}/out/." in said
+    assert "Frame numbers: Label Studio's, less one (1 clip)." in said
     for lack in (
         "1 │ masks whose box was moved since",
         "region [ring], frame 4",

@@ -6,19 +6,19 @@ import httpx
 import numpy as np
 import pytest
 from label_studio_sam2.commands import predict
-from label_studio_sam2.commands.running import running
 from label_studio_sam2.geometry import iou
+from label_studio_sam2.server.in_process import running
 from label_studio_sam2.settings import Settings
 from label_studio_sam2.types import Size
 from pydantic import SecretStr
 
 from demo_model.scenes import draw_scene
-from tests.engine.networks import demo_model
-from tests.eventually import eventually
-from tests.http.asking import CONFIG, box, data_url, mask_of
-from tests.http.conftest import settings
-from tests.labelstudio.project_server import PROJECT, ProjectServer
-from tests.labelstudio.servers import LEGACY, serving
+from tests.fakes.asking import CONFIG, box, data_url, mask_of
+from tests.fakes.eventually import eventually
+from tests.fakes.networks import demo_model
+from tests.fakes.project_server import PROJECT, ProjectServer
+from tests.fakes.servers import LEGACY, serving
+from tests.fakes.settings import settings
 
 SIZE = Size(120, 160)
 SCENE = draw_scene(201, width=SIZE.width, height=SIZE.height)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,17 +8,18 @@ from pathlib import Path
 import httpx
 import pytest
 from label_studio_sam2.cli import app
-from label_studio_sam2.commands.running import running
-from label_studio_sam2.engine.versions import Versions
-from label_studio_sam2.errors import UnknownVersion
+from label_studio_sam2.commands.service import Refused
+from label_studio_sam2.engine.tuning.versions import Versions
+from label_studio_sam2.errors import NotReady, UnknownVersion
+from label_studio_sam2.server.in_process import running
 from label_studio_sam2.types import Size
 from typer.testing import CliRunner, Result
 
 from demo_model.scenes import draw_scene
-from tests.engine.networks import demo_model
-from tests.engine.test_versions import saved
-from tests.http.asking import body, click, data_url, mask_of, regions_of
-from tests.http.conftest import settings
+from tests.fakes.asking import body, click, data_url, mask_of, regions_of
+from tests.fakes.networks import demo_model
+from tests.fakes.settings import settings
+from tests.fakes.tuned_versions import saved
 
 BASE = demo_model().version
 PICTURE = data_url(draw_scene(5, width=160, height=120).image)
@@ -25,9 +27,15 @@ SIZE = Size(120, 160)
 
 
 def versions(folder: Path, *arguments: str | int) -> Result:
-    """`label-studio-sam2 versions …` with this MODEL_CACHE."""
-    environment = {"MODEL_CACHE": str(folder), "COLUMNS": "200"}
-    return CliRunner().invoke(app, ["versions", *map(str, arguments)], env=environment)
+    """`label-studio-sam2 versions … --offline` with this MODEL_CACHE."""
+    environment = {"MODEL_CACHE": str(folder), "COLUMNS": "80"}
+    return CliRunner().invoke(app, ["versions", *map(str, arguments), "--offline"], env=environment)
+
+
+def asked(client: httpx.Client, *arguments: str | int) -> Result:
+    """`label-studio-sam2 versions …` of a running service, with another MODEL_CACHE in this shell."""
+    given = ["versions", *map(str, arguments), "--service", str(client.base_url)]
+    return CliRunner().invoke(app, given, env={"MODEL_CACHE": "elsewhere", "COLUMNS": "80"})
 
 
 @pytest.fixture
@@ -68,20 +76,71 @@ def test_the_next_click_of_a_running_service_is_answered_by_what_is_chosen(
         (("rollback", 7), "answered by version 1", f"{BASE}+project7.v1"),
         (("rollback", 7), "answered by the base model", BASE),
     ):
-        done = versions(folder, *arguments)
+        done = asked(client, *arguments)
         assert (done.exit_code, said in done.output) == (0, True), done.output
         assert answered_by(client, 7) == version
         assert answered_by(client, 8) == BASE
     assert client.get("/").json()["cache"]["encoded"] == 1  # one picture, whoever decodes it
 
 
-def test_the_list_shows_what_there_is_and_what_is_in_use(folder: Path) -> None:
+def test_a_choice_without_the_service_is_seen_by_the_one_that_runs(
+    folder: Path, client: httpx.Client
+) -> None:
     versions(folder, "use", 7, 2)
-    everything = versions(folder, "list").output
-    assert everything.count(BASE) == 3
-    assert everything.count("yes") == 1
-    (row,) = [line for line in versions(folder, "list", "--project", 7).output.splitlines() if "yes" in line]
-    assert [cell.strip() for cell in row.strip("│").split("│")][:4] == ["7", "2", "yes", BASE]
+    assert answered_by(client, 7) == f"{BASE}+project7.v2"
+    assert "Project 7, version 2, in use" in asked(client, "list").output
+
+
+def test_the_list_shows_in_80_columns_what_there_is_what_is_in_use_and_why(folder: Path) -> None:
+    versions(folder, "use", 7, 2)
+    everything = versions(folder, "list").output.splitlines()
+    assert [line for line in everything if line.startswith("Project")] == [
+        f"Project 7, version 1 ({BASE})",
+        f"Project 7, version 2, in use ({BASE})",
+        f"Project 8, version 1 ({BASE})",
+    ]
+    assert len(everything) == 9
+    assert max(map(len, everything)) < 80
+    assert "40 masks, tuned 20" in everything[1]
+    assert len(versions(folder, "list", "--project", 8).output.splitlines()) == 3
+
+
+def test_the_list_as_json_is_the_same_from_the_service_and_from_the_folder(
+    folder: Path, client: httpx.Client
+) -> None:
+    asked(client, "use", 7, 2)
+    found = json.loads(asked(client, "list", "--json").stdout)
+    assert [(one["project"], one["number"]) for one in found["tuned"]] == [(7, 1), (7, 2), (8, 1)]
+    assert found["in_use"] == {"7": 2, "8": None}
+    assert json.loads(versions(folder, "list", "--json").stdout) == found
+    assert json.loads(asked(client, "list", "--json", "--project", 8).stdout)["in_use"] == {"8": None}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(("use", 7, 3), "Project 7 has no version 3"), (("rollback", 7), "never used anything else")],
+)
+def test_what_the_service_hasnt_is_refused_in_its_words(
+    client: httpx.Client, arguments: tuple[str | int, ...], said: str
+) -> None:
+    done = asked(client, *arguments)
+    assert done.exit_code == 1
+    assert isinstance(done.exception, Refused)
+    assert said in done.exception.detail
+
+
+@pytest.mark.parametrize("use", [-1, "next", None, 1.5, True])
+def test_a_choice_that_is_none_is_malformed(client: httpx.Client, use: object) -> None:
+    answer = client.post("/versions", json={"project": 7, "use": use})
+    assert answer.is_client_error
+    assert answer.json()["detail"]
+
+
+def test_without_a_service_the_folder_is_not_taken_for_it(folder: Path) -> None:
+    done = CliRunner().invoke(
+        app, ["versions", "list", "--service", "http://127.0.0.1:1"], env={"MODEL_CACHE": str(folder)}
+    )
+    assert isinstance(done.exception, NotReady)
 
 
 def test_an_empty_list_says_so(tmp_path: Path) -> None:

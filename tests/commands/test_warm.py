@@ -9,21 +9,21 @@ import cv2
 import httpx
 import pytest
 from label_studio_sam2.commands import warm
-from label_studio_sam2.commands.following import JobFailedError
-from label_studio_sam2.commands.running import running
+from label_studio_sam2.commands.service import Refused
 from label_studio_sam2.errors import NotReady
+from label_studio_sam2.server.in_process import running
 from label_studio_sam2.settings import Settings
 from label_studio_sam2.types import Size
 from pydantic import SecretStr
 
 from demo_model.scenes import draw_scene
-from tests.eventually import eventually
-from tests.http.asking import CONFIG, body, click, data_url, regions_of
-from tests.http.conftest import settings
-from tests.labelstudio.project_server import PROJECT, ProjectServer
-from tests.labelstudio.servers import LEGACY, Exchange, serving
-from tests.redis_server import RedisServer
-from tests.redis_server import running as redis_running
+from tests.fakes.asking import CONFIG, body, click, data_url, regions_of
+from tests.fakes.eventually import eventually
+from tests.fakes.project_server import PROJECT, ProjectServer
+from tests.fakes.redis_server import RedisServer
+from tests.fakes.redis_server import running as redis_running
+from tests.fakes.servers import LEGACY, Exchange, serving
+from tests.fakes.settings import settings
 
 
 def picture(seed: int) -> str:
@@ -69,6 +69,7 @@ def test_a_projects_pictures_are_encoded_once_each_whatever_fails_and_a_second_t
         assert cache_of(address)["encoded"] == 0
 
 
+@pytest.mark.slow
 def test_warming_lets_a_click_pass_and_is_taken_up_where_it_was_stopped(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -119,7 +120,7 @@ def test_what_would_not_stay_is_refused_before_anything_is_encoded(
         address = stack.enter_context(service(label_studio, **given))
         if "dead" in keeps:
             redis.kill()
-        with pytest.raises(JobFailedError, match=named):
+        with pytest.raises(Refused, match=named):
             warm.run(Settings(), PROJECT, address)
         assert cache_of(address)["encoded"] == 0
 
@@ -132,6 +133,6 @@ def test_a_service_that_is_not_there_is_named() -> None:
 def test_without_a_label_studio_the_missing_setting_is_named() -> None:
     with (
         running(settings(label_studio_url="")) as address,
-        pytest.raises(JobFailedError, match="LABEL_STUDIO_URL"),
+        pytest.raises(Refused, match="LABEL_STUDIO_URL"),
     ):
         warm.run(Settings(), PROJECT, address)

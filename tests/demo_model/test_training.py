@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
+from demo_model.checkpoints import Progress
 from demo_model.clip_training import clip_step
 from demo_model.feed import Source
 from demo_model.image_training import image_step
@@ -43,6 +45,7 @@ def test_a_step_on_clips_reaches_the_memory() -> None:
     assert run.model.memory_attention.layers[0].cross_attn_image.v_proj.weight.grad.abs().sum() > 0
 
 
+@pytest.mark.slow
 def test_a_run_continues_where_it_was(tmp_path: Path) -> None:
     run = new_run(CPU, seed=0)
     run.progress = run.progress.after_step(16)
@@ -61,3 +64,15 @@ def test_a_run_can_begin_from_the_shipped_checkpoint() -> None:
     assert run.progress.total_steps > 0
     for name, weight in run.model.state_dict().items():
         assert torch.equal(weight, shipped[name].float())
+
+
+def test_a_stage_leaves_the_average_it_began_with_behind() -> None:
+    run = continued_run(CPU, CHECKPOINT)
+    name = "no_mem_embed"
+    before = run.average[name].clone()
+    with torch.no_grad():
+        run.model.no_mem_embed += 1.0
+    for step in range(20):
+        run.progress = Progress(stage=1, step=step, total_steps=10_000 + step)
+        run.update_average(0.995)
+    assert torch.allclose(run.average[name], before + 1.0, atol=1e-3)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.e2e.label_studio import POLL_SECONDS, answers, free_port
-from tests.eventually import eventually
+from tests.fakes.eventually import eventually
 
 START_SECONDS = 300
 

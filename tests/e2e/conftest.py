@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from tests import chromium
 from tests.e2e import editor as editors
 from tests.e2e import label_studio as label_studios
 from tests.e2e.backend import Backend
 from tests.e2e.editor import Editor
 from tests.e2e.label_studio import LEGACY_TOKEN, LabelStudio
+from tests.fakes import chromium
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

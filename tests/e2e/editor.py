@@ -28,7 +28,10 @@ Place = tuple[float, float]
 PICTURE = "img[src^=blob]"
 SHOWN = "img[src^=blob], video"
 VIDEO = "Htx.annotationStore.selected.objects.find(object => object.type === 'video')?.ref?.current"
-LOADED = f"""() => document.querySelector('{PICTURE}')?.naturalWidth > 0
+LAID_OUT = f"document.querySelector('{PICTURE}')?.getBoundingClientRect().width > 0"
+"""False, too, while its size is being found, which is no number then."""
+
+LOADED = f"""() => (document.querySelector('{PICTURE}')?.naturalWidth > 0 && {LAID_OUT})
     || ({VIDEO}?.videoDimensions.width > 0 && {VIDEO}.length > 1)"""
 REPLACED = f"(before) => document.querySelector('{PICTURE}')?.src !== before"
 NATURAL_SIZE = f"""() => {{
@@ -37,14 +40,14 @@ NATURAL_SIZE = f"""() => {{
 VIDEO_SCALE = f"() => {VIDEO}.videoDimensions.ratio * {VIDEO}.zoom"
 SMART_CHOSEN = """() => Htx.annotationStore.selected.objects.some(object =>
     Object.values(object.getToolsManager?.().tools ?? {}).some(tool => tool.selected && tool.dynamic))"""
-SUGGESTED = (
-    "(id) => [...Htx.annotationStore.selected.suggestions.values()].some(region => region.cleanId === id)"
-)
+SUGGESTED = """(id) => [...Htx.annotationStore.selected.suggestions.values(), ...Htx.annotationStore.selected.regions]
+    .some(region => region.cleanId === id)"""
+"""Where suggestions are accepted by themselves, it is a region at once."""
 SUGGESTED_LABELS = "() => [...Htx.annotationStore.selected.suggestions.values()].map(region => region.labels)"
 SETTLED = "() => Htx.annotationStore.selected.suggestions.size === 0"
 REGIONS = """() => Htx.annotationStore.selected.regions.map(region => ({
     id: region.cleanId, type: region.type, labels: region.labels }))"""
-KEEP_LABEL = "() => Htx.settings.continuousLabeling || Htx.settings.toggleContinuousLabeling()"
+KEEP_LABEL = "(keep) => Htx.settings.continuousLabeling === keep || Htx.settings.toggleContinuousLabeling()"
 """The setting "Keep label selected after creating a region"."""
 
 
@@ -57,7 +60,7 @@ class Editor:
     answered_by: str = ""
     """The model version of the last answer."""
 
-    def open(self, project: int, task: int, *, auto_accept: bool = False) -> None:
+    def open(self, project: int, task: int, *, auto_accept: bool = False, keep_label: bool = True) -> None:
         """Shows a task with Auto-Annotation on and waits until its picture or video is there."""
         store = {"autoAnnotation": "true", "autoAcceptSuggestions": str(auto_accept).lower()}
         self.page.evaluate("(store) => Object.assign(localStorage, store)", store)
@@ -67,7 +70,7 @@ class Editor:
         self.page.wait_for_function(LOADED)
         # Label Studio asks the backend for its health before it offers the switch; what is clicked earlier is lost.
         self.page.get_by_test_id("bottombar-auto-annotation-toggle").wait_for(state="attached")
-        self.page.evaluate(KEEP_LABEL)
+        self.page.evaluate(KEEP_LABEL, keep_label)
 
     def label(self, name: str, nth: int = 0) -> None:
         """Chooses a label; one that several tags have stands several times, in the config's order."""
@@ -87,6 +90,19 @@ class Editor:
         with self._answer() as got, self._held("Alt", alt):
             self.press(place)
         return got
+
+    def ask(self, words: str) -> list[dict[str, Any]]:
+        """Adds words to the text field; returns the regions that Label Studio got for them, once they are shown."""
+        field = self.page.get_by_test_id("textarea-control")
+        field.get_by_role("textbox").fill(words)
+        with self._answer() as got:
+            field.get_by_role("button", name="Add").click()
+        return got
+
+    def delete_words(self) -> None:
+        """Empties the text field, which asks for nothing."""
+        self.page.get_by_test_id("htx-textbox-delete-button").first.click()
+        self.page.get_by_test_id("htx-textbox-delete-button").wait_for(state="detached")
 
     def click_in_vain(self, place: Place) -> list[str]:
         """A click with the smart tool that is answered with errors: what Label Studio says of them. It shows none."""

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from tests.eventually import eventually
+from tests.fakes.eventually import eventually
 
 EMAIL = "annotator@example.com"
 PASSWORD = "only-for-tests-1"

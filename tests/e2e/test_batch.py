@@ -9,7 +9,7 @@ from tests.e2e.backend import Backend
 from tests.e2e.editor import Editor
 from tests.e2e.label_studio import LabelStudio
 from tests.e2e.pictures import Picture, brush_mask, iou
-from tests.eventually import eventually
+from tests.fakes.eventually import eventually
 
 GOOD = 0.8
 PATIENCE_SECONDS = 120

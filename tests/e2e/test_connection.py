@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from label_studio_sam2.labelstudio.templates import TEMPLATES
+from label_studio_sam2.labelstudio.config.templates import TEMPLATES
 
 from tests.e2e.backend import Backend
 from tests.e2e.editor import Editor

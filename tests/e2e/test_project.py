@@ -16,7 +16,7 @@ import pytest
 from tests.e2e.backend import Backend
 from tests.e2e.label_studio import LEGACY_TOKEN, LabelStudio
 from tests.e2e.pictures import Picture, brush_mask, iou
-from tests.eventually import eventually
+from tests.fakes.eventually import eventually
 
 BATCH = 200
 PROJECT = 60
@@ -112,7 +112,7 @@ def test_a_batch_of_two_hundred_tasks_is_answered_whatever_is_broken_and_says_wh
     said = backend.log.read_text()
     for task, reason in zip(failed, job["result"]["reasons"], strict=True):
         assert reason.startswith(f"Task {task}: ")
-        assert f"task {task}: " in said
+        assert f"Task {task}: " in said
     doctor = backend.run("doctor", "--project", str(project))
     assert f"Task {failed[-1]}: " in " ".join(doctor.stdout.split())
 

@@ -8,7 +8,7 @@ from statistics import fmean
 
 import numpy as np
 from label_studio_sam2.demo import SAMPLE_CLIP, sample_clip_masks
-from label_studio_sam2.labelstudio.templates import TEMPLATES
+from label_studio_sam2.labelstudio.config.templates import TEMPLATES
 from PIL import Image
 
 from tests.e2e.backend import Backend
@@ -53,10 +53,13 @@ def test_a_box_is_tracked_scrubbed_corrected_submitted_exported_and_turned_into_
 
     timeline.track_again("Player")
 
+    assert timeline.labels() == ["Player"]
     assert [timeline.shape(frame) for frame in range(1, CORRECTED)] == before
     editor.submit()
     (annotation,) = label_studio.annotations(task)
-    assert all("rle" in keyframe for keyframe in annotation["result"][0]["value"]["sequence"])
+    (region,) = annotation["result"]
+    assert region["value"]["labels"] == ["Player"]
+    assert all("rle" in keyframe for keyframe in region["value"]["sequence"])
     written = _masklets(label_studio, backend, project, tmp_path)
     truth = [*FIRST[: CORRECTED - 1], *SECOND[CORRECTED - 1 :]]
     assert len(written) == FRAMES

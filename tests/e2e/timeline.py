@@ -17,7 +17,7 @@ Corners = tuple[Place, Place]
 
 DRAWN = "() => Htx.annotationStore.selected.regions.length > 0"
 SELECTED = "() => Htx.annotationStore.selected.regions[0].selected"
-UNLABELLED = "() => Htx.annotationStore.selected.regions[0].labels.length === 0"
+LABELS = "() => Htx.annotationStore.selected.regions[0].labels"
 TRACKED = """([frames, x]) => { const sequence = Htx.annotationStore.selected.regions[0].sequence;
     return sequence.length === frames && Math.abs(sequence.at(-1).x - x) < 1e-6 }"""
 SHAPE = """(frame) => { const shape = Htx.annotationStore.selected.regions[0].getShape(frame);
@@ -52,10 +52,14 @@ class Timeline:
         return dict(region)
 
     def track_again(self, label: str) -> dict[str, Any]:
-        """Takes the selected object's label away and gives it again, as an annotator asks for the track anew."""
+        """Clicks the selected object's label off and on again, as an annotator asks for the track anew."""
         self.editor.label(label)
-        self.editor.page.wait_for_function(UNLABELLED)
+        self.editor.page.wait_for_function(f"{LABELS}.length === 0")
         return self.track(label)
+
+    def labels(self) -> list[str]:
+        """The object's, as the editor shows them."""
+        return list(self.editor.page.evaluate(LABELS))
 
     def scrub(self, frame: int) -> None:
         """Drags the timeline's indicator, which is a frame wide, to the frame."""

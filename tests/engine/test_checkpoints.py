@@ -9,7 +9,7 @@ import pytest
 from label_studio_sam2.engine.checkpoints import CHECKPOINTS, Checkpoint, download, verify
 from label_studio_sam2.errors import CheckpointError
 
-from tests.labelstudio.servers import Exchange, Site, serving
+from tests.fakes.servers import Exchange, Site, serving
 
 CONTENT = bytes(range(256)) * 4000
 
@@ -75,6 +75,23 @@ def test_two_that_want_it_at_once_download_it_once(mirror: Mirror, tmp_path: Pat
     assert len(mirror.seen) == 1
 
 
+def test_one_that_waits_for_another_whose_try_fails_tries_itself(mirror: Mirror, tmp_path: Path) -> None:
+    send, refused = mirror.send, []
+
+    def fails_first(exchange: Exchange) -> None:
+        if not refused:
+            refused.append(exchange)
+            exchange.reply(404)
+        else:
+            send(exchange)
+
+    mirror.reply_with = fails_first
+    with ThreadPoolExecutor(2) as threads:
+        tries = [threads.submit(download, checkpoint(mirror), tmp_path) for _ in range(2)]
+    assert sorted(type(one.exception()).__name__ for one in tries) == ["CheckpointError", "NoneType"]
+    assert [one.name for one in tmp_path.iterdir()] == ["model.pt"]
+
+
 def test_a_file_of_the_wrong_hash_is_never_used_and_the_next_try_starts_anew(
     mirror: Mirror, tmp_path: Path
 ) -> None:
@@ -95,6 +112,7 @@ def test_a_server_that_has_it_not_is_named_with_what_to_do(mirror: Mirror, tmp_p
     mirror.reply_with = lambda exchange: exchange.reply(404)
     with pytest.raises(CheckpointError, match="can't be downloaded"):
         download(checkpoint(mirror), tmp_path)
+    assert list(tmp_path.iterdir()) == [], "nothing came, so nothing stays"
 
 
 def test_a_folder_that_can_not_be_written_names_its_variable(mirror: Mirror, tmp_path: Path) -> None:

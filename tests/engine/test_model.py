@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
 import torch
 from label_studio_sam2 import demo
-from label_studio_sam2.engine.model import build, derive_config, load, read_state
+from label_studio_sam2.engine.model import load
+from label_studio_sam2.engine.network import build, derive_config, read_state, settle
 from label_studio_sam2.errors import CheckpointError
 from safetensors.torch import load_file, save_file
+from sam2.modeling.position_encoding import PositionEmbeddingSine
+from sam2.modeling.sam.transformer import RoPEAttention
 
-from tests.engine.networks import CPU, demo_model, random_checkpoint
+from tests.fakes.networks import CPU, demo_model, random_checkpoint
 
 
 def _state() -> dict[str, torch.Tensor]:
@@ -99,3 +103,17 @@ def test_weights_of_something_else_are_refused(tmp_path: Path) -> None:
 def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"sam2\.1_hiera_tiny"):
         load("sam3", tmp_path, CPU)
+
+
+def test_nothing_of_a_network_stays_where_upstream_put_it() -> None:
+    """On a machine with a GPU upstream makes these there, wherever the network is to be."""
+    network = copy.deepcopy(demo_model().network)
+    rotations = [module for module in network.modules() if isinstance(module, RoPEAttention)]
+    maps = [module for module in network.modules() if isinstance(module, PositionEmbeddingSine)]
+    for module in maps:
+        module.cache[(1, 1)] = torch.zeros(1, 1, 1, device="meta")
+    settle(network, torch.device("meta"))
+    assert rotations
+    assert {module.freqs_cis.device.type for module in rotations} == {"meta"}
+    assert maps
+    assert not any(module.cache for module in maps)

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from label_studio_sam2 import connect
 from label_studio_sam2.commands.doctor import show
-from label_studio_sam2.connect import Wish
+from label_studio_sam2.doctor import connect
+from label_studio_sam2.doctor.connect import Wish
 from label_studio_sam2.settings import Settings
 
 

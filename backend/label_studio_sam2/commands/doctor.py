@@ -9,8 +9,8 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.markup import escape
 
-from label_studio_sam2 import doctor
-from label_studio_sam2.checks.check import Check, State
+from label_studio_sam2.doctor import all_checks
+from label_studio_sam2.doctor.check import Check, Finding, State, findings
 from label_studio_sam2.settings import Settings
 
 MARKS: dict[State, str] = {
@@ -20,9 +20,10 @@ MARKS: dict[State, str] = {
 }
 
 
-def run(settings: Settings, *, project: int | None, address: str | None, as_json: bool) -> int:
+def run(settings: Settings, *, project: int | None, address: str | None, every: bool, as_json: bool) -> int:
     """Prints the checks and returns the exit code."""
-    checks = doctor.run(settings, project=project, address=address)
+    most = None if every else all_checks.MOST_PROJECTS
+    checks = all_checks.run(settings, project=project, address=address, most=most)
     console = Console(soft_wrap=True, highlight=False)
     if as_json:
         console.print_json(json.dumps([asdict(check) for check in checks]))
@@ -32,9 +33,14 @@ def run(settings: Settings, *, project: int | None, address: str | None, as_json
 
 
 def show(console: Console, checks: Iterable[Check]) -> None:
-    """A line a check, and under it what to do."""
-    for check in checks:
-        where = f" (project {check.project})" if check.project is not None else ""
-        console.print(f"{MARKS[check.state]} [bold]{check.name}[/]{where}: {escape(check.sentence)}")
-        if check.remedy:
-            console.print(f"        → {escape(check.remedy)}")
+    """A line a finding, and under it what to do; one that several projects share once."""
+    for found in findings(checks):
+        check = found.check
+        console.print(f"{MARKS[check.state]} [bold]{check.name}[/]{_where(found)}: {escape(check.sentence)}")
+        if found.remedy:
+            console.print(f"        → {escape(found.remedy)}")
+
+
+def _where(found: Finding) -> str:
+    numbers = ", ".join(map(str, found.projects))
+    return f" (project{'s' if len(found.projects) > 1 else ''} {numbers})" if found.projects else ""

@@ -14,13 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from label_studio_sam2.errors import RequestError, ServiceError
-from label_studio_sam2.labelstudio.client import LabelStudioClient
-from label_studio_sam2.labelstudio.media import MediaStore
-from label_studio_sam2.masklets.convert import Progress, convert
-from label_studio_sam2.masklets.format import Format
-from label_studio_sam2.masklets.report import Report
-from label_studio_sam2.masklets.sources import Sources
+from label_studio_sam2.exports.masklets.convert import Progress, convert
+from label_studio_sam2.exports.masklets.format import Format
+from label_studio_sam2.exports.report import Report
+from label_studio_sam2.exports.sources import Sources
+from label_studio_sam2.labelstudio.api.client import LabelStudioClient
+from label_studio_sam2.labelstudio.media.media_store import MediaStore
 from label_studio_sam2.settings import Settings
+from label_studio_sam2.wording import counted
 
 
 class NothingWrittenError(ServiceError):
@@ -38,14 +39,12 @@ def run(
     settings: Settings,
 ) -> None:
     """Raises RequestError, and NothingWrittenError after the summary."""
-    if videos is not None and not videos.is_dir():
-        raise RequestError(f"{videos} isn't a folder. Give the one that holds the videos.")
     console = Console()
     with (
-        _sources(videos, settings, fetch=fetch or form is Format.OVERLAY) as sources,
-        _bars(console) as watch,
+        sources(videos, settings, fetch=fetch or form is Format.OVERLAY) as found,
+        bars(console) as watch,
     ):
-        report = convert(export, out, form, sources, every=every, watch=watch)
+        report = convert(export, out, form, found, every=every, watch=watch)
     show(report, out, console)
     if not report.masks:
         raise NothingWrittenError(f"No mask could be written from {export}.")
@@ -57,13 +56,18 @@ def show(report: Report, out: Path, console: Console) -> None:
         "the videos' own, from 0": report.by_source,
         "Label Studio's, less one": report.clips - report.by_source,
     }
-    whose = " and ".join(f"{whose} ({clips} clips)" for whose, clips in numbers.items() if clips)
+    whose = " and ".join(f"{whose} ({counted(clips, 'clip')})" for whose, clips in numbers.items() if clips)
     console.print(
-        f"{report.masks} masks on {report.frames} frames of {report.clips} clips are in {out}/."
-        + (f" Frame numbers: {whose}." if whose else ""),
+        f"{counted(report.masks, 'mask')} on {counted(report.frames, 'frame')} of {counted(report.clips, 'clip')} "
+        f"{'is' if report.masks == 1 else 'are'} in {out}/." + (f" Frame numbers: {whose}." if whose else ""),
         highlight=False,
         markup=False,
     )
+    missing(report, console)
+
+
+def missing(report: Report, console: Console) -> None:
+    """A table of it, where there is anything."""
     if report.lacks:
         table = Table("number", "missing", "for example", title="What is missing")
         for lack, times in report.lacks.items():
@@ -72,36 +76,33 @@ def show(report: Report, out: Path, console: Console) -> None:
 
 
 @contextmanager
-def _sources(folder: Path | None, settings: Settings, *, fetch: bool) -> Iterator[Sources]:
+def sources(folder: Path | None, settings: Settings, *, fetch: bool) -> Iterator[Sources]:
+    """Raises RequestError where the folder is none."""
+    if folder is not None and not folder.is_dir():
+        raise RequestError(f"{folder} isn't a folder. Give the one that holds the files.")
     if not fetch:
         yield Sources(folder, max_pixels=settings.max_image_pixels)
         return
-    key = settings.label_studio_api_key.get_secret_value()
-    with TemporaryDirectory() as cache, LabelStudioClient(settings.label_studio_url, key) as label_studio:
-        media = MediaStore(
-            Path(cache),
-            label_studio,
-            allowed_hosts=settings.media_allowed_hosts,
-            max_bytes=settings.max_media_mb << 20,
-        )
+    with TemporaryDirectory() as cache, LabelStudioClient.of(settings) as label_studio:
+        media = MediaStore.of(settings, Path(cache), label_studio)
         yield Sources(folder, media, settings.max_image_pixels)
 
 
 @contextmanager
-def _bars(console: Console) -> Iterator[Callable[[Progress], None]]:
+def bars(console: Console) -> Iterator[Callable[[Progress], None]]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Bars(*columns, console=console) as bars:
-        whole = bars.add_task("export, per cent", total=100)
-        clip = bars.add_task("frames", total=None)
+    with Bars(*columns, console=console) as shown:
+        whole = shown.add_task("export, per cent", total=100)
+        clip = shown.add_task("frames", total=None)
 
         def watch(progress: Progress) -> None:
-            bars.update(whole, completed=round(100 * progress.read))
-            bars.update(clip, description=progress.clip, completed=progress.done, total=progress.frames)
+            shown.update(whole, completed=round(100 * progress.read))
+            shown.update(clip, description=progress.clip, completed=progress.done, total=progress.frames)
 
         yield watch
-        bars.update(whole, completed=100)
+        shown.update(whole, completed=100)

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
-import av
 import cv2
 import httpx
 import numpy as np
 
 from label_studio_sam2 import demo
 from label_studio_sam2.commands.asking import ask
-from label_studio_sam2.engine.frames import Video
+from label_studio_sam2.exports.masklets.overlay import encoder
 from label_studio_sam2.geometry import iou, pixels_to_percent, tight_box
-from label_studio_sam2.labelstudio import coco_rle
+from label_studio_sam2.labelstudio.codecs import coco_rle
+from label_studio_sam2.labelstudio.config.templates import TEMPLATES
+from label_studio_sam2.media_files.painting import DARK, paint
+from label_studio_sam2.media_files.videos import Video
 from label_studio_sam2.types import Bitmap, Box, Pixels, Size
-
-CONFIG = """<View>
-  <Labels name="labels" toName="video"><Label value="Object"/></Labels>
-  <Video name="video" value="$video" framerate="{rate}"/>
-  <VideoRectangle name="box" toName="video" smart="true"/>
-</View>"""
 
 TINTS = ((255, 196, 0), (0, 229, 255))
 STRIP_FRAMES = 6
@@ -62,7 +57,7 @@ def track(client: httpx.Client) -> Clip:
     ]
     content = "data:video/mp4;base64," + base64.b64encode(demo.SAMPLE_CLIP.read_bytes()).decode()
     started = perf_counter()
-    answered = ask(client, {"video": content}, CONFIG.format(rate=video.rate), regions)
+    answered = ask(client, {"video": content}, TEMPLATES["video"].with_labels(frame_rate=video.rate), regions)
     seconds = perf_counter() - started
     masklets = []
     for thing, (region, box, frame) in enumerate(zip(answered, boxes, prompted, strict=True)):
@@ -117,12 +112,10 @@ def _overlaid(picture: Pixels, masklets: Sequence[Masklet], number: int) -> Pixe
     for masklet, tint in zip(masklets, TINTS, strict=False):
         mask = masklet.masks.get(number)
         if mask is not None:
-            picture[mask] = (0.45 * picture[mask] + 0.55 * np.array(tint)).astype(np.uint8)
-            outline, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-            cv2.drawContours(picture, outline, -1, (255, 255, 255), 2, cv2.LINE_AA)
+            paint(picture, mask, tint, opacity=0.22, edge=2)
         if number == masklet.prompted:
             x0, y0, x1, y1 = (round(edge) for edge in masklet.box)
-            cv2.rectangle(picture, (x0, y0), (x1, y1), (20, 20, 20), 2, cv2.LINE_AA)
+            cv2.rectangle(picture, (x0, y0), (x1, y1), DARK, 2, cv2.LINE_AA)
     return picture
 
 
@@ -137,10 +130,6 @@ def strip(clip: Clip) -> Pixels:
 
 def write_video(path: Path, clip: Clip) -> None:
     """The clip with its masks, as MP4."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(clip.video.rate).limit_denominator(1000))
-        stream.height, stream.width = clip.video.size
-        stream.pix_fmt = "yuv420p"
-        for picture in drawn(clip):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode())
+    with encoder(path, clip.video) as encode:
+        for picture, time in zip(drawn(clip), clip.video.times, strict=True):
+            encode(picture, float(time))

@@ -1,11 +1,12 @@
-"""The published SAM 2.1 checkpoints: which there are, how they reach the disk, how they are verified."""
+"""Published files: the SAM 2.1 checkpoints, how a file reaches the disk, how it is verified."""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -13,6 +14,7 @@ from typing import IO, NamedTuple
 import httpx
 
 from label_studio_sam2.errors import CheckpointError
+from label_studio_sam2.outgoing.ways import DIRECT, Outgoing
 
 PUBLISHED = "https://dl.fbaipublicfiles.com/segment_anything_2/092824/"
 TIMEOUT = httpx.Timeout(30, connect=10)
@@ -22,16 +24,18 @@ Progress = Callable[[int, int], None]
 
 
 class Checkpoint(NamedTuple):
-    """A file as it was published."""
+    """A file as it was published, `named` so where that isn't its own name; `setting` is the variable for it."""
 
     name: str
     size: int
     sha256: str
     base: str = PUBLISHED
+    named: str = ""
+    setting: str = "MODEL"
 
     @property
     def file(self) -> str:
-        return f"{self.name}.pt"
+        return self.named or f"{self.name}.pt"
 
     @property
     def url(self) -> str:
@@ -93,7 +97,9 @@ def verify(path: Path, checkpoint: Checkpoint) -> None:
         )
 
 
-def download(checkpoint: Checkpoint, folder: Path, progress: Progress | None = None) -> Path:
+def download(
+    checkpoint: Checkpoint, folder: Path, progress: Progress | None = None, outgoing: Outgoing = DIRECT
+) -> Path:
     """The verified checkpoint's path in `folder`; what is missing is downloaded, resuming what an earlier try left.
 
     Two processes that share the folder download once: the second waits for the first. Raises CheckpointError
@@ -102,17 +108,22 @@ def download(checkpoint: Checkpoint, folder: Path, progress: Progress | None = N
     target = folder / checkpoint.file
     if target.exists():
         return target
+    if outgoing.offline:
+        raise CheckpointError(
+            f"{checkpoint.name} isn't in {folder}, and HF_HUB_OFFLINE forbids downloads. Put {checkpoint.file} there "
+            "(docs/offline.md), or take HF_HUB_OFFLINE away."
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(target.with_suffix(".part")) as part:
             if not target.exists():
-                _resume(checkpoint, part, progress or (lambda _done, _total: None))
+                _resume(checkpoint, part, progress or (lambda _done, _total: None), outgoing)
                 verify(Path(part.name), checkpoint)
                 Path(part.name).replace(target)
     except httpx.HTTPError as error:
         raise CheckpointError(
             f"{checkpoint.name} can't be downloaded from {checkpoint.url} ({error}). Try again, put the file into "
-            f"{folder} yourself, or set MODEL=demo."
+            f"{folder} yourself, or set {checkpoint.setting}=demo."
         ) from error
     except OSError as error:
         raise CheckpointError(
@@ -124,19 +135,35 @@ def download(checkpoint: Checkpoint, folder: Path, progress: Progress | None = N
 
 @contextmanager
 def _locked(part: Path) -> Iterator[IO[bytes]]:
-    with part.open("ab") as file:
+    """The file to download into, once nobody else does; where nothing came, it doesn't stay."""
+    with _owned(part) as file:
+        try:
+            yield file
+        finally:
+            if part.exists() and not part.stat().st_size:
+                part.unlink()
+
+
+def _owned(part: Path) -> IO[bytes]:
+    """Locked; opened anew where whoever had it has moved or removed it meanwhile."""
+    while True:
+        file = part.open("ab")
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield file
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), part.stat()):
+                return file
+        file.close()
 
 
-def _resume(checkpoint: Checkpoint, part: IO[bytes], progress: Progress) -> None:
+def _resume(checkpoint: Checkpoint, part: IO[bytes], progress: Progress, outgoing: Outgoing) -> None:
     there = part.seek(0, 2)
     if there >= checkpoint.size:  # left over from a wrong file: nothing of it can be trusted
         there = part.truncate(0)
     headers = {"Range": f"bytes={there}-"} if there else {}
-    with httpx.stream(
-        "GET", checkpoint.url, headers=headers, timeout=TIMEOUT, follow_redirects=True
-    ) as response:
+    with (
+        outgoing.client(timeout=TIMEOUT, follow_redirects=True) as http,
+        http.stream("GET", checkpoint.url, headers=headers) as response,
+    ):
         response.raise_for_status()
         if there and response.status_code != httpx.codes.PARTIAL_CONTENT:
             there = part.truncate(0)

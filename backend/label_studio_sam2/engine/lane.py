@@ -8,42 +8,42 @@ a click is decoded, which would take half of the processor from it.
 
 from __future__ import annotations
 
-import time
 from bisect import insort
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from enum import IntEnum
-from threading import Condition, Thread, current_thread
+from math import ceil
+from threading import Barrier, Condition, Thread, current_thread
+from time import monotonic
 from typing import Any, TypeVar
 
 import torch
+from cachetools import LRUCache
 
-from label_studio_sam2.errors import Busy, NotReady, ServiceError, Superseded
+from label_studio_sam2.engine import device
+from label_studio_sam2.engine.turn import CLICK, Priority, Turn
+from label_studio_sam2.errors import (
+    Busy,
+    DeviceFailed,
+    NobodyWaits,
+    NotReady,
+    OutOfMemory,
+    ServiceError,
+    Superseded,
+)
+from label_studio_sam2.request import asker
 
 T = TypeVar("T")
 
-WAITING_CLICKS = 32
-"""More than a click's share of a minute on the slowest device; whoever comes later is told to come back."""
+PATIENCE_SECONDS = 60.0
+"""How long a click may be expected to wait for the device; whoever would wait longer is told when to come back."""
+
+NEWEST = 0.3
+"""How much the last piece of work counts in how long its kind is expected to take."""
 
 REMEMBERED_KEYS = 1024
 """Boosts and newest clicks are remembered for this many keys."""
-
-
-class Priority(IntEnum):
-    """What goes first on the device."""
-
-    CLICK_DECODE = 0
-    CLICK_ENCODE = 1
-    VIDEO_FRAME = 2
-    TUNING = 3
-    PREWARM = 4
-    BATCH = 5
-
-
-Observe = Callable[[Priority, float, float], None]
-"""Told of each piece of work done: its priority, the seconds it waited and the seconds it ran."""
 
 
 @dataclass(order=True)
@@ -51,34 +51,36 @@ class _Work:
     priority: Priority
     number: int
     run: Callable[[], Any] = field(compare=False)
+    turn: Turn = field(compare=False)
     key: Hashable | None = field(compare=False)
-    supersede: Hashable | None = field(compare=False)
-    since: float = field(compare=False)
     grad: bool = field(compare=False)
-    arrived: float = field(compare=False, default_factory=time.monotonic)
+    wanted: Callable[[], bool] = field(compare=False, default_factory=asker.still_waiting)
+    arrived: float = field(compare=False, default_factory=monotonic)
     answer: Future[Any] = field(compare=False, default_factory=Future)
+
+    @property
+    def since(self) -> float:
+        return self.arrived if self.turn.since is None else self.turn.since
 
 
 class Lane:
-    """Runs work on the device's threads, the most urgent first. Safe to use from any thread."""
+    """Runs work on the device's threads, the most urgent first. Safe to use from any thread.
 
-    def __init__(
-        self,
-        *,
-        waiting_clicks: int = WAITING_CLICKS,
-        decodes_apart: bool = True,
-        observe: Observe | None = None,
-    ) -> None:
+    `failures` counts how often, one after the other, work ended as nobody expected: with an error of the device's, say.
+    """
+
+    def __init__(self, *, patience: float = PATIENCE_SECONDS, decodes_apart: bool = True) -> None:
         """`decodes_apart=False` leaves out the second thread, for a device that bears only one (mps)."""
-        self._waiting_clicks = waiting_clicks
-        self._observe = observe
+        self._patience = patience
+        self._seconds: dict[Priority, float] = {}
         self._changed = Condition()
         self._waiting: list[_Work] = []
         self._running: Counter[Priority] = Counter()
         self._arrivals = 0
-        self._boosts: OrderedDict[Hashable, Priority] = OrderedDict()
-        self._newest: OrderedDict[Hashable, float] = OrderedDict()
+        self._boosts: LRUCache[Hashable, Priority] = LRUCache(REMEMBERED_KEYS)
+        self._newest: LRUCache[Hashable, float] = LRUCache(REMEMBERED_KEYS)
         self._closed = False
+        self.failures = 0
         self._threads = [
             Thread(
                 target=self._work, args=(least_urgent,), name=f"lane-{least_urgent.name.lower()}", daemon=True
@@ -88,27 +90,17 @@ class Lane:
         for thread in self._threads:
             thread.start()
 
-    def run(
-        self,
-        priority: Priority,
-        work: Callable[[], T],
-        *,
-        key: Hashable | None = None,
-        supersede: Hashable | None = None,
-        since: float | None = None,
-        grad: bool = False,
-    ) -> T:
+    def run(self, turn: Turn, work: Callable[[], T], *, key: Hashable | None = None, grad: bool = False) -> T:
         """What `work` returns or raises, after its turn; blocks until then.
 
-        `key` names the work, so that `boost` can raise it. `supersede` names whose click it is: as soon as a
-        newer one of that name comes, an older waiting one raises Superseded. A click's age is `since` (a
-        value of `time.monotonic()`; now, if not given). Work runs under `torch.inference_mode` unless it
-        needs `grad`. Raises Busy where too many clicks wait, and NotReady once the lane is closed.
+        `key` names the work, so that `boost` can raise it. Work runs under `torch.inference_mode` unless it needs
+        `grad`. Raises Superseded where the turn is moot, NobodyWaits where who asked has hung up by then, Busy where a
+        click would wait too long, OutOfMemory where the device has too little, DeviceFailed where it fails itself, and
+        NotReady once the lane is closed.
         """
         assert current_thread() not in self._threads, "work on the lane can't wait for the lane"
         with self._changed:
-            since = time.monotonic() if since is None else since
-            item = _Work(priority, self._arrivals, work, key, supersede, since, grad)
+            item = _Work(turn.priority, self._arrivals, work, turn, key, grad)
             self._arrivals += 1
             self._admit(item)
             insort(self._waiting, item)
@@ -117,12 +109,8 @@ class Lane:
         return answer.result()
 
     def boost(self, key: Hashable, priority: Priority) -> None:
-        """Somebody needs the work of this name by `priority`: it is raised if it waits, and if it comes
-        later.
-
-        So a click that joins a prewarming encode takes it past the rest of the prewarming queue, even where
-        that encode is still on its way to the lane.
-        """
+        """Somebody needs the work of this name by `priority`: it is raised if it waits, and if it comes later. So a
+        click that joins a prewarming encode takes it past the rest of the prewarming queue."""
         with self._changed:
             late = [item for item in self._waiting if item.key == key and item.priority > priority]
             for item in late:
@@ -131,17 +119,23 @@ class Lane:
                 self._waiting.sort()
                 self._changed.notify_all()
             else:
-                _remember(self._boosts, key, min(priority, self._boosts.get(key, priority)))
+                self._boosts[key] = min(priority, self._boosts.get(key, priority))
 
     def waiting(self) -> Mapping[Priority, int]:
         """How much waits at each priority."""
         with self._changed:
             return {priority: self._count(priority) for priority in Priority}
 
-    def running(self) -> Mapping[Priority, int]:
-        """How much runs at each priority."""
-        with self._changed:
-            return {priority: self._running[priority] for priority in Priority}
+    def run_on_each(self, work: Callable[[], object]) -> None:
+        """Does the work on each of the device's threads at once; returns when all have."""
+        together = Barrier(len(self._threads), timeout=self._patience)
+
+        def when_all_are_there() -> None:
+            together.wait()
+            work()
+
+        with ThreadPoolExecutor(len(self._threads)) as callers:
+            list(callers.map(lambda _: self.run(CLICK, when_all_are_there), self._threads))
 
     def close(self) -> None:
         """Finishes what runs; what waits and what comes raises NotReady."""
@@ -155,23 +149,36 @@ class Lane:
             thread.join()
 
     def _admit(self, item: _Work) -> None:
-        """Applies what is known of the work's names. Raises NotReady, Superseded or Busy."""
+        """Applies what is known of the work's names. Raises NotReady, Superseded, NobodyWaits or Busy."""
         if self._closed:
             raise _closing()
         if item.key is not None:
             item.priority = min(item.priority, self._boosts.pop(item.key, item.priority))
-        if item.supersede is not None:
-            self._supersede(item.supersede, item.since)
-        clicks = self._count(Priority.CLICK_DECODE) + self._count(Priority.CLICK_ENCODE)
-        if item.priority <= Priority.CLICK_ENCODE and clicks >= self._waiting_clicks:
-            raise Busy(f"{clicks} clicks wait for the device already. Try again in a few seconds.")
+        if item.turn.supersedes is not None:
+            self._supersede(item.turn.supersedes, item.since)
+        for gone in [one for one in (*self._waiting, item) if not one.wanted()]:
+            if gone is item:
+                raise _nobody()
+            self._waiting.remove(gone)
+            gone.answer.set_exception(_nobody())
+        if item.priority <= Priority.CLICK_ENCODE and (seconds := self._expected(item)) > self._patience:
+            raise Busy(
+                f"The clicks that wait for the device already take it another {seconds:.0f} seconds. "
+                "Try again then, or encode pictures ahead with `label-studio-sam2 warm`.",
+                retry_after=ceil(seconds - self._patience) + 1,
+            )
+
+    def _expected(self, item: _Work) -> float:
+        """How long what goes first takes, as far as it is known: what of its kind took lately."""
+        first = (one.priority for one in self._waiting if one.priority <= item.priority)
+        return sum(self._seconds.get(priority, 0.0) for priority in first)
 
     def _supersede(self, name: Hashable, since: float) -> None:
         newest = self._newest.get(name, since)
         if since < newest:
             raise _moot()
-        _remember(self._newest, name, since)
-        for item in [item for item in self._waiting if item.supersede == name and item.since < since]:
+        self._newest[name] = since
+        for item in [item for item in self._waiting if item.turn.supersedes == name and item.since < since]:
             self._waiting.remove(item)
             item.answer.set_exception(_moot())
 
@@ -180,45 +187,52 @@ class Lane:
 
     def _work(self, least_urgent: Priority) -> None:
         while (item := self._next(least_urgent)) is not None:
-            started = time.monotonic()
+            begun = monotonic()
             try:
                 with torch.inference_mode(not item.grad):
                     result = item.run()
-            except BaseException as error:  # noqa: BLE001  whatever it is, it belongs to the caller who waits for it
-                self._done(item, started)
+            except BaseException as raised:  # noqa: BLE001  whatever it is, it belongs to the caller who waits for it
+                error = device.named(raised)
+                self._failed(error)
+                self._done(item)
                 item.answer.set_exception(error)
+                del error
             else:
-                self._done(item, started)
+                self.failures = 0
+                self._done(item, monotonic() - begun)
                 item.answer.set_result(result)
+                del result
+            del item  # and with it what its closure holds of the device's memory, until the next comes
+
+    def _failed(self, error: BaseException) -> None:
+        if not isinstance(error, ServiceError) or isinstance(error, OutOfMemory | DeviceFailed):
+            self.failures += 1
 
     def _next(self, least_urgent: Priority) -> _Work | None:
         """The most urgent waiting work, removed from the queue; None once the lane is closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._may_begin(least_urgent))
-            if self._closed:
-                return None
-            item = self._waiting.pop(0)
-            self._running[item.priority] += 1
-            return item
+            while True:
+                self._changed.wait_for(lambda: self._closed or self._may_begin(least_urgent))
+                if self._closed:
+                    return None
+                item = self._waiting.pop(0)
+                if item.wanted():
+                    self._running[item.priority] += 1
+                    return item
+                item.answer.set_exception(_nobody())
 
     def _may_begin(self, least_urgent: Priority) -> bool:
         if self._running[Priority.CLICK_DECODE]:
             least_urgent = min(least_urgent, Priority.CLICK_ENCODE)
         return bool(self._waiting) and self._waiting[0].priority <= least_urgent
 
-    def _done(self, item: _Work, started: float) -> None:
+    def _done(self, item: _Work, seconds: float | None = None) -> None:
         with self._changed:
             self._running[item.priority] -= 1
+            if seconds is not None:
+                before = self._seconds.get(item.priority, seconds)
+                self._seconds[item.priority] = before + NEWEST * (seconds - before)
             self._changed.notify_all()
-        if self._observe is not None:
-            self._observe(item.priority, started - item.arrived, time.monotonic() - started)
-
-
-def _remember(memory: OrderedDict[Hashable, Any], key: Hashable, value: Any) -> None:
-    memory[key] = value
-    memory.move_to_end(key)
-    if len(memory) > REMEMBERED_KEYS:
-        memory.popitem(last=False)
 
 
 def _closing() -> ServiceError:
@@ -227,3 +241,7 @@ def _closing() -> ServiceError:
 
 def _moot() -> ServiceError:
     return Superseded("A newer click on the same task and label took this one's place.")
+
+
+def _nobody() -> ServiceError:
+    return NobodyWaits("Who asked has hung up.")

@@ -6,63 +6,54 @@ logits of the prompt that it extends, which are looked up or decoded again, neve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextvars import copy_context
-from functools import cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
-from label_studio_sam2.engine import everything, image, video
-from label_studio_sam2.engine.cache import EmbeddingCache, Source, embedding_key
-from label_studio_sam2.engine.embedding import Embedding
-from label_studio_sam2.engine.everything import Found
-from label_studio_sam2.engine.frame_features import remembering
-from label_studio_sam2.engine.grid import Grid, Window
-from label_studio_sam2.engine.image import Decoded, Prepared
-from label_studio_sam2.engine.lane import Lane, Priority
+from label_studio_sam2.engine import device
+from label_studio_sam2.engine.cache.embedded import Embedded
+from label_studio_sam2.engine.cache.embedding import Embedding
+from label_studio_sam2.engine.cache.embedding_cache import EmbeddingCache
+from label_studio_sam2.engine.cache.redis_store import PATIENCE_SECONDS, EmbeddingKey
+from label_studio_sam2.engine.image import certainty, decoding, encoding
+from label_studio_sam2.engine.image.click_memory import PREPARED_BYTES, ClickMemory
+from label_studio_sam2.engine.image.decoding import Decoded
+from label_studio_sam2.engine.image.found_object import FoundObject
+from label_studio_sam2.engine.image.grid import Grid
+from label_studio_sam2.engine.image.picture_encoder import PictureEncoder
+from label_studio_sam2.engine.image.searching import search
+from label_studio_sam2.engine.image.upsampling import upsample
+from label_studio_sam2.engine.lane import Lane
 from label_studio_sam2.engine.model import Model
-from label_studio_sam2.engine.recent import Recent
-from label_studio_sam2.engine.upsampling import upsample
-from label_studio_sam2.engine.video import Frames, Target
-from label_studio_sam2.timing import stage
+from label_studio_sam2.engine.turn import CLICK, Priority, Turn
+from label_studio_sam2.engine.video.following import through_pictures, through_video
+from label_studio_sam2.engine.video.frame_features import RememberedFrames
+from label_studio_sam2.engine.video.frame_input import Frames, Still
+from label_studio_sam2.engine.video.source import Pictures
+from label_studio_sam2.engine.video.targets import Target, Targets, span_of
+from label_studio_sam2.engine.video.tracker import Tracker
+from label_studio_sam2.errors import NotReady, OutOfMemory, ServiceError
+from label_studio_sam2.request import asker
+from label_studio_sam2.request.timing import stage
 from label_studio_sam2.types import FrameMask, Mask, Picture, Point, Prompt, Size
 
-REMEMBERED_PROMPTS = 512
-"""Decoded prompts kept for the clicks that extend them: 256 KiB each at 1024 px."""
+FIRST_CLICK = Prompt((Point(1, 1),))
 
-PREPARED_PICTURES = 8
-"""Pictures kept ready for the next click on them: 26 MiB each at 1024 px."""
-
-FED_BACK = 16
-"""Clicks whose logits are fed on one after the other; a longer prompt continues from its first sixteen."""
-
-POINTS_AT_ONCE = {"cuda": 64}
-OTHERWISE_AT_ONCE = 4
-"""Clicks of everything mode decoded in one turn on the device. On a CPU each costs the same in any number, and a
-user's click may wait for a turn."""
+CLICK_PATIENCE = 10.0
+"""Seconds that a click waits for another replica's encode: priorities don't reach there, and it may be a batch's."""
 
 T = TypeVar("T")
-Points = NDArray[np.float32]
-
-
-class Embedded(NamedTuple):
-    """A picture's embedding, by the picture's digest, and where it came from."""
-
-    digest: str
-    embedding: Embedding
-    source: Source
-
-    @property
-    def size(self) -> Size:
-        """Of the upright picture."""
-        return self.embedding.size
 
 
 class Segmenter:
-    """One model on one device, its lane and its cache. Safe to share between threads."""
+    """One model on one device, its lane and its cache. Safe to share between threads.
+
+    Pictures are encoded by `model` whoever asks; what decodes and tracks is `model` or a tuned version of it, and is
+    named in each call.
+    """
 
     def __init__(
         self,
@@ -70,185 +61,186 @@ class Segmenter:
         cache: EmbeddingCache,
         lane: Lane,
         *,
-        autocast: torch.dtype | None = None,
         store: type[np.floating[Any]] = np.float16,
+        prepared_bytes: int = PREPARED_BYTES,
     ) -> None:
         self.model = model
         self.cache = cache
         self.lane = lane
-        self._autocast = autocast
         self._store = store
-        self._remembered = Recent[Decoded](REMEMBERED_PROMPTS)
-        self._prepared = Recent[Prepared](PREPARED_PICTURES)
+        self._clicks = ClickMemory(prepared_bytes)
+        self._encode = PictureEncoder(model, lane, store, self._clicks.forget_prepared)
 
     def embed(self, picture: Picture, priority: Priority = Priority.CLICK_ENCODE) -> Embedded:
         """The picture's embedding, from the cache or encoded with this priority."""
-        key = embedding_key(picture.digest, self.model.fingerprint)
+        key = self.key(picture)
 
         def encode() -> Embedding:
+            asker.check()
             with stage("load"):
                 pixels = picture.load()
-            with stage("encode"):
-                return self._run(
-                    priority, lambda: image.encode(self.model, pixels, self._autocast, self._store), key=key
-                )
+            return self._encode(pixels, Turn(priority), key)
 
+        patience = CLICK_PATIENCE if priority <= Priority.CLICK_ENCODE else PATIENCE_SECONDS
         with stage("embedding"):
-            self.lane.boost(key, priority)
-            return Embedded(picture.digest, *self.cache.get_or_encode(key, encode))
+            found = self.cache.get_or_encode(key, encode, lambda: self.lane.boost(key, priority), patience)
+        return Embedded(picture.digest, *found)
 
-    def await_click(self, embedded: Embedded, model: Model) -> None:
+    def holds(self, picture: Picture) -> bool:
+        """Whether the picture's embedding is kept, and stays so for a while."""
+        return self.cache.holds(self.key(picture))
+
+    def key(self, picture: Picture) -> EmbeddingKey:
+        """By which a picture's embedding is kept."""
+        return EmbeddingKey(self.model.fingerprint, picture.digest)
+
+    def await_click(self, model: Model, embedded: Embedded) -> None:
         """Does what the first click on a picture would begin with, when nothing more urgent is left to do."""
-        self._run(Priority.PREWARM, lambda: self._prepare(model, embedded, remember=True))
+        self.run(
+            Turn(Priority.PREWARM),
+            lambda: self._clicks.prepared(model, embedded.digest, embedded.embedding, remember=True),
+        )
 
     def segment(
         self,
+        model: Model,
         embedded: Embedded,
         prompts: Sequence[Prompt],
         *,
-        model: Model | None = None,
         candidates: int = 1,
-        supersedes: Hashable | None = None,
-        since: float | None = None,
-        priority: Priority = Priority.CLICK_DECODE,
+        turn: Turn = CLICK,
     ) -> list[list[Mask]]:
         """For each prompt its masks, the best first: one, or up to `candidates` for a single ambiguous click.
 
-        `model` is a tuned version of this segmenter's model. `supersedes` names whose click this is: a newer one of
-        moot, which then raises Superseded. `since` is when the click came in (`time.monotonic`).
+        Raises Superseded where the turn is moot.
         """
-        chosen = model or self.model
+        decoded = self.decode(model, embedded, prompts, turn=turn)
+        return [self.masks(one, embedded.size, candidates) for one in decoded]
+
+    def decode(
+        self, model: Model, embedded: Embedded, prompts: Sequence[Prompt], *, turn: Turn = CLICK
+    ) -> list[Decoded]:
+        """What the decoder says to each prompt, at low resolution. Raises Superseded where the turn is moot."""
         # No next click comes to a batch's pictures and prompts, and they would push out those to which one does.
-        remember = priority == Priority.CLICK_DECODE
+        remember = turn.priority == Priority.CLICK_DECODE
 
         def decode() -> list[Decoded]:
-            prepared = self._prepare(chosen, embedded, remember=remember)
-            return [self._decode(prepared, embedded.digest, prompt, remember=remember) for prompt in prompts]
+            digest, embedding, _ = embedded
+            prepared = self._clicks.prepared(model, digest, embedding, remember=remember)
+            return [self._clicks.decoded(prepared, digest, prompt, remember=remember) for prompt in prompts]
 
         with stage("decode"):
-            decoded = self._run(priority, decode, supersede=supersedes, since=since)
+            return self.run(turn, decode)
+
+    def masks(self, decoded: Decoded, size: Size, candidates: int = 1) -> list[Mask]:
+        """Up to so many of its masks at a picture's size, the best first."""
+        leads = [certainty.lead(decoded) if candidates == 1 else 1.0] * candidates
         with stage("upsample"):
-            return [_masks(answer, embedded.size, candidates) for answer in decoded]
+            return [
+                Mask(upsample(logits, size), float(score), certainty.stability(logits), lead)
+                for logits, score, lead in zip(decoded.logits, decoded.scores, leads, strict=False)
+            ]
+
+    def check(self) -> None:
+        """Raises where the device fails. It is only tried, with a click, where the last work failed unexpectedly."""
+        if not self.lane.failures:
+            return
+        try:
+            self.lane.run(CLICK, self._click_on_nothing)
+        except ServiceError:
+            raise
+        except Exception as error:
+            raise NotReady(f"The device fails ({type(error).__name__}); the log says more.") from error
 
     def track(
-        self, frames: Frames, digest: str, targets: Mapping[str, Target], *, model: Model | None = None
+        self, model: Model, frames: Frames, digest: str, targets: Targets
     ) -> Iterator[tuple[FrameMask, ...]]:
-        """Follows objects through the video with this digest (see `video.track`), giving way to clicks between frames.
+        """Follows objects through the video with this digest (see `Tracker.follow`), giving way to clicks between
+        frames."""
+        return self.tracker(model, frames, digest, span_of(targets)).follow(targets)
 
-        `model` is a tuned version of this segmenter's model.
-        """
+    def tracker(self, model: Model, frames: Frames, digest: str, span: range) -> Tracker:
+        """What does so in several calls, over parts of a span in their order."""
+        encode = RememberedFrames(span, digest, frames.size, model, self.cache, self._frame_turn)
+        return through_video(model, frames, encode, self._frame_turn)
 
-        def run(work: Callable[[], T]) -> T:
-            return self.lane.run(Priority.VIDEO_FRAME, work)
+    def track_pictures(
+        self, model: Model, pictures: Pictures, targets: Targets, unreadable: dict[int, ServiceError]
+    ) -> Iterator[tuple[FrameMask, ...]]:
+        """Follows objects through pictures as through a video's frames. What is wrong with those that can't be read is
+        put into `unreadable`, and they are passed over."""
 
-        chosen = model or self.model
-        dtype = self._autocast if self.model.device.type == "cuda" else None
-        encode = remembering(self.cache, chosen, digest, frames.size, span=video.span_of(targets), run=run)
-        return video.track(chosen.network, frames, targets, run=run, encode=encode, dtype=dtype)
+        def embed(picture: Picture) -> Embedding:
+            return self.embed(picture, Priority.VIDEO_FRAME).embedding
+
+        return through_pictures(model, pictures, embed, unreadable, self._frame_turn).follow(targets)
 
     def warm_up(self) -> None:
         """Runs encoder and decoder once, past every cache: kernels and memory are there before the first click."""
-        pixels = np.zeros((self.model.image_size, self.model.image_size, 3), np.uint8)
-        embedding = self._run(
-            Priority.CLICK_ENCODE, lambda: image.encode(self.model, pixels, self._autocast, self._store)
-        )
-        click = Prompt((Point(1, 1),))
-        self._run(Priority.CLICK_DECODE, lambda: image.decode(image.prepare(self.model, embedding), click))
+        side = self.model.image_size
+        self._encode.warm_up()
+        self.lane.run_on_each(self._click_on_nothing)
+        if self.model.device.type == "cuda" or self.model.compiled:
+            still = Still(Size(side, side), 3)
+            tracker = through_video(self.model, still, lambda _, compute: compute(), self._frame_turn)
+            deque(tracker.follow({"": Target({0: FIRST_CLICK}, range(3))}), maxlen=0)
 
     def everything(
         self,
+        model: Model,
         picture: Picture,
         embedded: Embedded,
         *,
-        model: Model | None = None,
         grid: Grid | None = None,
         priority: Priority = Priority.BATCH,
         before_each_turn: Callable[[], None] = lambda: None,
-    ) -> list[Found]:
+    ) -> list[FoundObject]:
         """Every object of an embedded picture, the best rated first.
 
-        The device is asked for a few clicks at a time, so that everything more urgent goes in between;
-        `before_each_turn` may raise to break off.
+        `before_each_turn` on the device may raise to break off.
         """
-        chosen = model or self.model
-        at_once = POINTS_AT_ONCE.get(chosen.device.type, OTHERWISE_AT_ONCE)
-        load = cache(picture.load)
-
-        def prepare(window: Window) -> Prepared:
-            embedding = embedded.embedding
-            if window.layer:
-                before_each_turn()
-                part = load()[window.y0 : window.y1, window.x0 : window.x1]
-                embedding = self._run(
-                    priority, lambda: image.encode(self.model, part, self._autocast, self._store)
-                )
-            return self._run(priority, lambda: image.prepare(chosen, embedding))
-
-        def decode(prepared: Prepared, clicks: Points) -> tuple[Points, Points]:
-            before_each_turn()
-            return self._run(priority, lambda: image.decode_points(prepared, clicks))
-
-        grid = grid or Grid.of(embedded.size, chosen)
+        turn = Turn(priority)
         with stage("everything"):
-            return everything.find(embedded.size, grid, prepare, decode, points_at_once=at_once)
+            return search(
+                model,
+                picture,
+                embedded.embedding,
+                grid or Grid.of(embedded.size, model),
+                encode=lambda pixels: self._encode(pixels, turn),
+                on_device=lambda work: self.run(turn, work),
+                before_each_turn=before_each_turn,
+            )
+
+    def run(self, turn: Turn, work: Callable[[], T], *, key: Hashable | None = None) -> T:
+        """A turn on the device, and another where memory is too small and pictures kept ready give theirs back.
+        Raises what `Lane.run` does."""
+        context = copy_context()  # so that the stages timed on the lane's thread reach this request
+
+        def in_context() -> T:
+            return context.run(work)
+
+        try:
+            return self.lane.run(turn, in_context, key=key)
+        except OutOfMemory:
+            if not self._clicks.forget_prepared():
+                raise
+        return self.lane.run(turn, in_context, key=key)
 
     def embedding_bytes(self) -> int:
         """Of one picture's embedding: the same for every picture."""
         return self.model.embedding_values * np.dtype(self._store).itemsize
 
-    def device_memory(self) -> int:
-        """Bytes that torch holds on a GPU; 0 on a CPU."""
-        device = self.model.device
-        return torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
+    def device_memory(self) -> dict[str, int]:
+        """Bytes of a GPU's memory that are in use, held by torch, and free; nothing of a CPU's."""
+        return device.memory(self.model.device)
 
     def close(self) -> None:
         """Finishes what runs on the device; what comes later is refused."""
         self.lane.close()
         self.cache.close()
 
-    def _decode(self, prepared: Prepared, digest: str, prompt: Prompt, *, remember: bool) -> Decoded:
-        key = (prepared.model.version, digest, prompt)
-        remembered = self._remembered.get(key)
-        if remembered is None:
-            extended = _extended(prompt)
-            before = None if extended is None else self._decode(prepared, digest, extended, remember=remember)
-            previous = None if before is None else before.logits[0]
-            remembered = image.decode(prepared, prompt, previous)
-            if remember:
-                self._remembered.put(key, remembered)
-        return remembered
+    def _frame_turn(self, work: Callable[[], T], /) -> T:
+        return self.lane.run(Turn(Priority.VIDEO_FRAME), work)
 
-    def _prepare(self, model: Model, embedded: Embedded, *, remember: bool) -> Prepared:
-        key = (model.version, embedded.digest)
-        prepared = self._prepared.get(key)
-        if prepared is None:
-            prepared = image.prepare(model, embedded.embedding)
-            if remember:
-                self._prepared.put(key, prepared)
-        return prepared
-
-    def _run(
-        self,
-        priority: Priority,
-        work: Callable[[], T],
-        *,
-        supersede: Hashable | None = None,
-        since: float | None = None,
-        key: Hashable | None = None,
-    ) -> T:
-        context = copy_context()  # so that the stages timed on the lane's thread reach this request
-        return self.lane.run(priority, lambda: context.run(work), supersede=supersede, since=since, key=key)
-
-
-def _extended(prompt: Prompt) -> Prompt | None:
-    """The prompt whose logits this one is decoded with."""
-    if len(prompt.points) > FED_BACK:
-        return Prompt(prompt.points[:FED_BACK], prompt.box, prompt.mask)
-    return prompt.previous
-
-
-def _masks(decoded: Decoded, size: Size, candidates: int) -> list[Mask]:
-    return [
-        Mask(upsample(logits, size), float(score))
-        for logits, score in zip(decoded.logits[:candidates], decoded.scores, strict=False)
-    ]
+    def _click_on_nothing(self) -> None:
+        decoding.decode(decoding.prepare(self.model, encoding.blank(self.model)), FIRST_CLICK)

@@ -1,0 +1,1 @@
+"""Pictures: encoded once, slowly; every prompt decoded from that at once."""

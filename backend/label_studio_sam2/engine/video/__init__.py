@@ -1,0 +1,1 @@
+"""Videos: objects followed frame by frame, in memory that doesn't grow."""

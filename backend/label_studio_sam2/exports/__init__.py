@@ -1,0 +1,1 @@
+"""What leaves for training and for people to look at: masks of pictures, masklets of videos."""

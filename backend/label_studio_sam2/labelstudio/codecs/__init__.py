@@ -1,0 +1,1 @@
+"""Masks as the bytes and texts that Label Studio keeps them in."""

@@ -1,0 +1,1 @@
+"""A project's labeling config as values: its tags, its options, and what is wrong with it."""

@@ -1,0 +1,1 @@
+"""A task's media, fetched safely and kept on disk."""

@@ -1,0 +1,1 @@
+"""What annotators accepted becomes a tuned version of the model, if it is better."""

@@ -1,0 +1,1 @@
+"""Files to pixels, without torch: pictures, and the frames of videos."""

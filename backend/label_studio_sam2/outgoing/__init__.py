@@ -1,0 +1,1 @@
+"""How this service's own requests leave: by which proxy or none, and whose certificates they trust."""

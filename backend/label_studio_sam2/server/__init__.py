@@ -1,0 +1,1 @@
+"""The HTTP face: routes, what happens to every request, logs, metrics, the status and the page."""

@@ -1,0 +1,43 @@
+"""What can be started on a whole project over POST /jobs; progress and cancellation are every job's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from label_studio_sam2.background.job import Job
+from label_studio_sam2.context import Context
+from label_studio_sam2.learning import fit
+from label_studio_sam2.prelabels import batch, warming
+
+
+class ProjectJob(BaseModel):
+    """POST /jobs. `everything`, `find`: also where the project's config doesn't say so."""
+
+    kind: Literal["warm", "predict", "fit"]
+    project: int = Field(gt=0)
+    everything: bool = False
+    find: bool = False
+    words: str | None = Field(None, max_length=100_000)
+    like: bool = False
+
+
+START: Mapping[str, Callable[[ProjectJob, Context], Job]] = {
+    "warm": lambda asked, context: warming.warm_project(asked.project, context),
+    "predict": lambda asked, context: batch.predict_project(
+        asked.project,
+        context,
+        everything=asked.everything,
+        find=asked.find,
+        words=asked.words,
+        like=asked.like,
+    ),
+    "fit": lambda asked, context: fit.submit(asked.project, context),
+}
+
+
+def start(asked: ProjectJob, context: Context) -> dict[str, Any]:
+    """The job as GET /jobs shows it; the one that runs already where the same was started before."""
+    return START[asked.kind](asked, context).snapshot()
