@@ -1,137 +1,144 @@
-"""What tuning brings, what it costs in time, and what clicks and events notice of it, over HTTP in one run.
+"""What tuning brings on projects of three kinds, what it leaves as it was, and what it makes of labels without sense.
 
-    OMP_WAIT_POLICY=PASSIVE python -m benchmarks.fit [--accepted 40] [--asked 40]
+    OMP_WAIT_POLICY=PASSIVE python -m benchmarks.fit [--seeds 5] [--tasks 40] [--senseless 4]
 
-A Label Studio on this machine serves a project whose annotators call a washer together with its hole one object; the
-demo model leaves the hole out. START_TRAINING is sent as Label Studio sends it. Clicks on other pictures are timed at
-rest and while tuning runs, one after the other with a pause, as an annotator clicks; after each comes an event, as of
-an annotation that was submitted.
+Over HTTP, as Label Studio asks for it. Each row is the mean over seeds, each of which has its own pictures, ± its
+standard error. Held out: one click on tasks that no run was trained on. New: one click on pictures that come after the
+run, where the version is used. Elsewhere: how far (IoU) answers away from accepted objects are those of the base.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from statistics import quantiles
 from tempfile import TemporaryDirectory
-from time import perf_counter, sleep
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import numpy as np
 from label_studio_sam2.context import Context
+from label_studio_sam2.engine.tuning import prompting
 from label_studio_sam2.geometry import iou
 from label_studio_sam2.server.in_process import running
 from label_studio_sam2.settings import DEMO, Settings
 from label_studio_sam2.types import Size
 from pydantic import SecretStr
 
-from tests.fakes.asking import body, click, data_url, inside, mask_of, regions_of
-from tests.fakes.fit_server import FitServer, annotation_created
-from tests.fakes.regions import recorded
-from tests.fakes.ring_project import ring_picture
+from tests.fakes.asking import body, click, data_url, mask_of, regions_of
+from tests.fakes.fit_server import FitServer
 from tests.fakes.servers import LEGACY, serving
-from tests.fakes.tuning_service import started, state
+from tests.fakes.taught_projects import PROJECTS, SENSELESS, Taught
+from tests.fakes.tuning_service import trained
 
-FIRST_ASKED = 1000
-PAUSE_SECONDS = 0.2
+APART = 1000
+"""Between the pictures of two seeds; new pictures begin half-way."""
+
+NEW = 20
+SENSELESS_TASKS = 24
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--accepted", type=int, default=40, help="accepted masks")
-    parser.add_argument("--asked", type=int, default=40, help="new pictures that are clicked once")
+    parser.add_argument("--seeds", type=int, default=5, help="runs of each project")
+    parser.add_argument("--tasks", type=int, default=40, help="annotated tasks of each project")
+    parser.add_argument("--senseless", type=int, default=4, help="runs of each kind of labels without sense")
     arguments = parser.parse_args()
-    with TemporaryDirectory() as folder, serving(FitServer()) as site:
-        project = site.make()
-        for seed in range(arguments.accepted):
-            picture = ring_picture(seed)
-            site.annotate(project, picture.pixels, [picture.accepted])
-        settings = Settings().model_copy(
-            update={
-                "model": DEMO,
-                "device": "cpu",
-                "redis_url": "",
-                "model_cache": Path(folder),
-                "label_studio_url": site.url,
-                "label_studio_api_key": SecretStr(LEGACY),
-            }
+    print(f"{'':16} {'used':>5}  {'held out':>27}  {'new pictures':>27}  elsewhere")
+    for name, draw in PROJECTS.items():
+        runs = [Run.of(draw, seed, arguments.tasks) for seed in range(arguments.seeds)]
+        print_row(name, runs)
+    print("\nWithout sense, refused:")
+    for name, draw in SENSELESS.items():
+        runs = [Run.of(draw, seed, SENSELESS_TASKS) for seed in range(arguments.senseless)]
+        print(f"  {name:16} {sum(not run.used for run in runs)} of {len(runs)}")
+        for run in runs:
+            print(f"      {run.reason}")
+
+
+def print_row(name: str, runs: list[Run]) -> None:
+    used = f"{sum(run.used for run in runs)}/{len(runs)}"
+    held_out, new = (
+        f"{before.mean():.3f} {shown(after - before)}"
+        for before, after in (
+            np.array([getattr(run, kind) for run in runs]).T for kind in ("held_out", "new")
         )
+    )
+    elsewhere = [run.elsewhere for run in runs if run.elsewhere is not None]
+    print(f"{name:16} {used:>5}  {held_out:>27}  {new:>27}  {shown(np.array(elsewhere), sign='')}")
+    for run in runs:
+        print(f"      {run.reason}")
+
+
+def shown(values: Any, sign: str = "+") -> str:
+    if not len(values):
+        return "nothing"
+    error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else float("nan")
+    return f"{values.mean():{sign}.3f} ± {error:.3f}"
+
+
+class Run:
+    """What came of one: IoU before and after, how far the base's answers stay, and what was said."""
+
+    def __init__(self, result: Mapping[str, Any], new: tuple[float, float]) -> None:
+        figures = result["figures"]
+        click = figures["held_out"]["one click"]
+        self.used = bool(result["used"])
+        self.reason = str(result["reason"])
+        self.held_out = click["before"], click["after"]
+        self.new = new
+        self.elsewhere = figures["agreement"]
+
+    @classmethod
+    def of(cls, draw: Callable[[int], Taught], seed: int, tasks: int) -> Run:
+        """In a service and a Label Studio of its own."""
+        first = seed * APART
+        with serving(FitServer()) as site, service(site) as client:
+            project = site.make()
+            for number in range(first, first + tasks):
+                picture = draw(number)
+                site.annotate(project, picture.pixels, picture.masks)
+            asked = [draw(number) for number in range(first + APART // 2, first + APART // 2 + NEW)]
+            before = clicked(client, project, asked)
+            result = trained(client, project)
+            return cls(result, (before, clicked(client, project, asked)))
+
+
+@contextmanager
+def service(site: FitServer) -> Iterator[httpx.Client]:
+    with TemporaryDirectory() as folder:
+        given = {
+            "model": DEMO,
+            "device": "cpu",
+            "redis_url": "",
+            "model_cache": Path(folder),
+            "label_studio_url": site.url,
+            "label_studio_api_key": SecretStr(LEGACY),
+        }
+        settings = Settings().model_copy(update=given)
         with (
             running(settings, context=Context(settings)) as address,
             httpx.Client(base_url=address, timeout=300, trust_env=False) as client,
         ):
-            measure(client, project, arguments.asked)
+            site.service = address
+            yield client
 
 
-def measure(client: httpx.Client, project: int, asked: int) -> None:
-    """Prints the figures of one run."""
-    before = clicks(client, project, asked).iou
-    resting = clicks(client, project, asked)
-    begun = perf_counter()
-    job = started(client, project)
-    busy = Clicks([], [], [])
-    while state(client, job)["finished"] is None:
-        busy = busy.and_more(clicks(client, project, 5))
-    seconds = perf_counter() - begun
-    result = state(client, job)["result"]
-    after = clicks(client, project, asked).iou
-    print(f"{result['reason']} {result['counts']}")
-    print(
-        f"  held out: {result['figures']['held_out']}, lost on generic scenes {result['figures']['generic_loss']}"
-    )
-    print(f"  one click on {asked} new pictures: IoU {before:.3f} -> {after:.3f} ({after - before:+.3f})")
-    print(f"  Start Training to the end: {seconds:.0f} s")
-    for what, of_busy, of_resting in (
-        ("a warm click", busy.clicks, resting.clicks),
-        ("an event", busy.events, resting.events),
-    ):
-        print(
-            f"  95th percentile of {what} while tuning: {1000 * p95(of_busy):.1f} ms, "
-            f"{p95(of_busy) / p95(of_resting):.2f} x that at rest ({len(of_busy)} and {len(of_resting)})"
-        )
-
-
-class Clicks(NamedTuple):
-    """The IoU of one click on each picture, the seconds of each answer, and of the answer to an event after it."""
-
-    ious: list[float]
-    clicks: list[float]
-    events: list[float]
-
-    @property
-    def iou(self) -> float:
-        return float(np.mean(self.ious))
-
-    def and_more(self, others: Clicks) -> Clicks:
-        return Clicks(*(one + other for one, other in zip(self, others, strict=True)))
-
-
-def clicks(client: httpx.Client, project: int, asked: int) -> Clicks:
-    found = Clicks([], [], [])
-    event = annotation_created(project, every=1_000_000, annotations=5)
-    event["annotation"] = recorded("annotation_saved_brush")[0]
-    for seed in range(FIRST_ASKED, FIRST_ASKED + asked):
-        picture = ring_picture(seed)
-        at = click(*inside(picture.ring), Size(*picture.ring.shape))
-        sleep(PAUSE_SECONDS)
-        answer, took = timed(client, "/predict", body(data_url(picture.pixels), [at], project=f"{project}.1"))
-        found.ious.append(iou(mask_of(regions_of(answer)[0]), picture.accepted))
-        found.clicks.append(took)
-        found.events.append(timed(client, "/webhook", event)[1])
-    return found
-
-
-def timed(client: httpx.Client, path: str, content: dict[str, Any]) -> tuple[httpx.Response, float]:
-    begun = perf_counter()
-    answer = client.post(path, json=content)
-    return answer, perf_counter() - begun
-
-
-def p95(seconds: list[float]) -> float:
-    return quantiles(seconds, n=20)[-1]
+def clicked(client: httpx.Client, project: int, asked: list[Taught]) -> float:
+    """The mean IoU of one click in the middle of each object."""
+    ious = []
+    for picture in asked:
+        for mask in picture.masks:
+            at = prompting.click(mask)
+            point = click(at.x, at.y, Size(*mask.shape))
+            answer = client.post(
+                "/predict", json=body(data_url(picture.pixels), [point], project=f"{project}.1")
+            )
+            ious.append(iou(mask_of(regions_of(answer)[0]), mask))
+    return float(np.mean(ious))
 
 
 if __name__ == "__main__":

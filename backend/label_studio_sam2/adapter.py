@@ -20,7 +20,7 @@ from label_studio_ml.model import LabelStudioMLBase
 from label_studio_sam2.context import Context
 from label_studio_sam2.errors import NotReady
 from label_studio_sam2.labelstudio.api.protocol import PredictRequest, WebhookEvent, project_id
-from label_studio_sam2.learning import fit
+from label_studio_sam2.learning import webhooks
 from label_studio_sam2.predict import predict
 from label_studio_sam2.settings import Settings
 
@@ -41,7 +41,7 @@ def the_context(settings: Settings) -> Context:
 class Sam2(LabelStudioMLBase):  # type: ignore[misc]  # label-studio-ml has no types
     """Answers as this package's own service does; a subclass may set `settings`, else the environment is read."""
 
-    TRAIN_EVENTS = (fit.START, *sorted(fit.COUNTED))
+    TRAIN_EVENTS = (webhooks.START, *sorted(webhooks.COUNTED))
     settings: ClassVar[Settings | None] = None
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -82,9 +82,9 @@ class Sam2(LabelStudioMLBase):  # type: ignore[misc]  # label-studio-ml has no t
             return {}
         message = WebhookEvent.model_validate({**(data or {}), "action": event})
         if "job_id" not in named:
-            return fit.webhook(message, self.context)
+            return webhooks.webhook(message, self.context)
         _wait(self._is_ready)
-        if (job := fit.begun(message, self.context)) is None:
+        if (job := webhooks.begun(message, self.context)) is None:
             return {"status": "accepted", "action": message.action}
         job.wait()
         return job.snapshot()

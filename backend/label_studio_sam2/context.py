@@ -52,7 +52,6 @@ class Context:
         self.tuned = Versions(settings.model_cache / "versions")
         self.tuned_models = TunedModels(self.tuned)
         self.fit_limits = fit_limits
-        self.fitted: dict[int, int] = {}
         self.tracking_runs = TrackingRuns(self.jobs)
         self.deliveries = Deliveries()
         self.label_studio = LabelStudioClient.of(settings)

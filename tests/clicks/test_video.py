@@ -537,7 +537,7 @@ def test_a_version_that_is_tuned_to_the_project_follows_its_videos_too(tmp_path:
         first, before = predicted()
         versions.use(1, tuned.number)
         second, after = predicted()
-    assert (first, second) == (base.version, f"{base.version}+project1.v1")
+    assert (first, second) == (base.version, f"{base.version}+{tuned.name}")
     assert after["value"] != before["value"]
     assert mean_iou(after, 0) > 0.6
 

@@ -67,13 +67,14 @@ def answered_by(client: httpx.Client, project: int) -> str:
 def test_the_next_click_of_a_running_service_is_answered_by_what_is_chosen(
     folder: Path, client: httpx.Client
 ) -> None:
+    one, two = (f"{BASE}+{version.name}" for version in Versions(folder / "versions").all(7))
     assert answered_by(client, 7) == BASE
     for arguments, said, version in (
-        (("use", 7, 1), "answered by version 1", f"{BASE}+project7.v1"),
-        (("use", 7, 2), "answered by version 2", f"{BASE}+project7.v2"),
-        (("rollback", 7), "answered by version 1", f"{BASE}+project7.v1"),
+        (("use", 7, 1), "answered by version 1", one),
+        (("use", 7, 2), "answered by version 2", two),
+        (("rollback", 7), "answered by version 1", one),
         (("use", 7, 0), "answered by the base model", BASE),
-        (("rollback", 7), "answered by version 1", f"{BASE}+project7.v1"),
+        (("rollback", 7), "answered by version 1", one),
         (("rollback", 7), "answered by the base model", BASE),
     ):
         done = asked(client, *arguments)
@@ -87,7 +88,7 @@ def test_a_choice_without_the_service_is_seen_by_the_one_that_runs(
     folder: Path, client: httpx.Client
 ) -> None:
     versions(folder, "use", 7, 2)
-    assert answered_by(client, 7) == f"{BASE}+project7.v2"
+    assert answered_by(client, 7) == f"{BASE}+{Versions(folder / 'versions').get(7, 2).name}"
     assert "Project 7, version 2, in use" in asked(client, "list").output
 
 

@@ -59,7 +59,7 @@ def test_start_training_teaches_the_next_click_what_annotators_accepted(
     assert job["result"]["used"], job["result"]
     assert job["result"]["counts"]["annotations"] == 1 + len(OTHERS)
     after = [clicked(editor, project, *task) for task in zip(again, NEW, strict=True)]
-    assert editor.answered_by == f"{base}+project{project}.v1"
+    assert editor.answered_by == f"{base}+{job['result']['version']}"
     assert fmean(after) > fmean(before) + 0.05
 
 

@@ -18,7 +18,7 @@ from tests.fakes.fit_server import FitServer, start_training
 from tests.fakes.servers import LEGACY
 from tests.fakes.settings import settings
 
-QUICK = Limits(steps=4, scenes=1)
+QUICK = Limits(steps=4, scenes=1, pictures=2)
 """Goes through everything and teaches nothing."""
 
 PATIENCE_SECONDS = 400

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from label_studio_sam2.engine.model import Model
 from label_studio_sam2.engine.tuning.measuring import Example, IoUs
-from label_studio_sam2.learning.forgetting import bearable, examples, lost
+from label_studio_sam2.learning.forgetting import World, bearable, examples, lost
+from label_studio_sam2.learning.gate import MOST_LOSS
 from label_studio_sam2.learning.scenes import PARTS, scenes
 from label_studio_sam2.types import PackedMask, Picture
 from torch import nn
@@ -51,7 +52,15 @@ class Measured:
     ("loss", "borne"), [(0.0, 1.0), (0.0074, 1.0), (0.01, 0.7), (0.02, 0.3), (-0.1, 1.0), (1.0, 0.1)]
 )
 def test_a_decoder_moves_as_far_as_loses_less_than_is_allowed(loss: float, borne: float) -> None:
-    assert share(bearable(demo_model(), tuned(), OBJECTS, Measured(loss, 0.03))) == borne
+    measured = Measured(loss, 0.03)
+    world = World(lambda model: lost(demo_model(), model, OBJECTS, measured), MOST_LOSS)
+    assert share(bearable(demo_model(), tuned(), [world])) == borne
+
+
+def test_a_decoder_moves_only_as_far_as_every_world_bears() -> None:
+    worlds = [World(lambda model, by=by: share(model) * by, 1.0) for by in (0.8, 1.4, 0.1)]  # type: ignore[misc]
+    assert share(bearable(demo_model(), tuned(), worlds)) == 0.5
+    assert share(bearable(demo_model(), tuned(), [])) == 1.0
 
 
 def test_what_is_lost_is_the_mean_over_objects_and_prompts() -> None:

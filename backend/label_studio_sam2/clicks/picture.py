@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from time import monotonic
 from typing import Any
 
@@ -16,6 +16,7 @@ from label_studio_sam2.labelstudio.regions import prompts, results
 from label_studio_sam2.labelstudio.regions.prompts import RegionPrompt
 from label_studio_sam2.request.timing import stage
 from label_studio_sam2.task_media import by_picture, picture
+from label_studio_sam2.types import Prompt
 
 
 def segment(
@@ -46,17 +47,29 @@ def segment(
             continue
         options = here[0].options
         turn = Turn(Priority.CLICK_DECODE, supersedes=_name(project, task, here[0]), since=came)
-        looking = Looking(segmenter, model, shown, embedded, options.zoom, turn)
-        found = looking.segment([pixels for _, pixels in asking], options.candidates)
-        with stage("regions"):
-            for (prompt, _), masks in zip(asking, found, strict=True):
-                regions += results.to_regions(masks, prompt, shown.note)
-                scores += [mask.trust for mask in masks[:1]]
+        for answering, some in _by_model(model, asking):
+            looking = Looking(segmenter, answering, shown, embedded, options.zoom, turn)
+            found = looking.segment([pixels for _, pixels in some], options.candidates)
+            with stage("regions"):
+                for (prompt, _), masks in zip(some, found, strict=True):
+                    regions += results.to_regions(masks, prompt, shown.note)
+                    scores += [mask.trust for mask in masks[:1]]
     if left_out and not usable:
         raise left_out[0]
     return Prediction(
         regions, min(scores, default=None), model.version, tuple(error.detail for error in left_out)
     )
+
+
+def _by_model(
+    model: Model, asking: Sequence[tuple[RegionPrompt, Prompt]]
+) -> Iterable[tuple[Model, list[tuple[RegionPrompt, Prompt]]]]:
+    """The prompts by what answers them: a tuned version may have decoders for single labels."""
+    found: dict[str, tuple[Model, list[tuple[RegionPrompt, Prompt]]]] = {}
+    for one in asking:
+        answering = model.of(one[0].labels)
+        found.setdefault(answering.version, (answering, []))[1].append(one)
+    return found.values()
 
 
 def _name(project: int | None, task: Task, first: RegionPrompt) -> Hashable | None:

@@ -21,9 +21,4 @@ def run(settings: Settings, project: int, address: str | None) -> int:
             table.add_row(kind, f"{ious['before']:.3f}", f"{ious['after']:.3f}")
         console.print(table)
     console.print(escape(result.get("reason") or "It was cancelled."))
-    if (version := result.get("version")) and not result.get("used"):
-        number = version.rpartition(".v")[2]
-        console.print(
-            f"It is kept as version {number}: `label-studio-sam2 versions use {project} {number}` uses it nevertheless."
-        )
     return 0 if result.get("used") else 1

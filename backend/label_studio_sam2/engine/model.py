@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from math import prod
 from pathlib import Path
@@ -32,8 +33,9 @@ class Model:
     """A network with its weights on a device. The network is never written to, so all threads may share it.
 
     `decoder` is the network's mask decoder, its own or a tuned one; nothing that the embedding depends on is ever
-    tuned. `dense_positions` (1, C, S, S) is the prompt encoder's constant position map. `encoder_dtype` is what the
-    image encoder computes in under autocast; None: float32.
+    tuned. `labelled` is the same network with decoders for single labels. `dense_positions` (1, C, S, S) is the prompt
+    encoder's constant position map. `encoder_dtype` is what the image encoder computes in under autocast; None:
+    float32.
     """
 
     name: str
@@ -45,6 +47,12 @@ class Model:
     tuning: str = ""
     encoder_dtype: torch.dtype | None = None
     compiled: bool = False
+    labelled: Mapping[str, Model] = field(default_factory=dict)
+
+    def of(self, labels: Sequence[str]) -> Model:
+        """What answers prompts with these labels: this, or where a version has one, its own decoder for the first that
+        has."""
+        return next((self.labelled[label] for label in labels if label in self.labelled), self)
 
     @property
     def image_size(self) -> int:
@@ -81,11 +89,14 @@ class Model:
         """What Label Studio stores beside each prediction: it changes whenever predictions would."""
         return f"{self.name}-{self.hash[:8]}" + (f"+{self.tuning}" if self.tuning else "")
 
-    def tuned(self, decoder: nn.Module, tuning: str) -> Model:
-        """The same network with another mask decoder, named `tuning` in the version."""
+    def tuned(
+        self, decoder: nn.Module, tuning: str, by_label: Mapping[str, nn.Module] | None = None
+    ) -> Model:
+        """The same network with another mask decoder, named `tuning` in the version, and with others for labels."""
         network = copy(self.network)  # which shares all weights; the mapping of its parts is its own
         network._modules = {**network._modules, "sam_mask_decoder": decoder}
-        return replace(self, network=network, decoder=decoder, tuning=tuning)
+        labelled = {label: self.tuned(own, f"{tuning}/{label}") for label, own in (by_label or {}).items()}
+        return replace(self, network=network, decoder=decoder, tuning=tuning, labelled=labelled)
 
 
 def load(

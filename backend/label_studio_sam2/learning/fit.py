@@ -3,97 +3,39 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
+
+from torch import nn
 
 from label_studio_sam2.background.job import Job
 from label_studio_sam2.context import Context
 from label_studio_sam2.engine.model import Model
 from label_studio_sam2.engine.segmenter import Segmenter
-from label_studio_sam2.engine.tuning.measuring import KINDS, Example, IoUs, masks_answered, measure, one_click
+from label_studio_sam2.engine.tuning import prompting
+from label_studio_sam2.engine.tuning.measuring import Example, IoUs, masks_answered, measure, one_click
 from label_studio_sam2.engine.tuning.tune import Tuned, tune
-from label_studio_sam2.engine.turn import Priority, Turn
+from label_studio_sam2.engine.tuning.version import Version
 from label_studio_sam2.errors import ServiceError
-from label_studio_sam2.labelstudio.api.protocol import WebhookEvent
 from label_studio_sam2.labelstudio.config import labeling_config
-from label_studio_sam2.learning import forgetting, report
-from label_studio_sam2.learning.gate import judge
-from label_studio_sam2.learning.training_set import TooLittle, TrainingSet, collect
+from label_studio_sam2.learning import elsewhere, forgetting, per_label, report
+from label_studio_sam2.learning.accepted_masks import collect
+from label_studio_sam2.learning.curve import Mark
+from label_studio_sam2.learning.gate import Limits, judge
+from label_studio_sam2.learning.judging import Judging
+from label_studio_sam2.learning.training_set import TooLittle, TrainingSet
+from label_studio_sam2.settings import DEMO
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-KIND = "fit"
-START = "START_TRAINING"
-COUNTED = frozenset({"ANNOTATION_CREATED", "ANNOTATION_UPDATED"})
-
-FIT_EVERY = "model_fit_every"
-"""The option that asks for tuning without Start Training."""
-
 SHOTS = 6
 
-NOT_CONNECTED = "The event names a project that isn't connected to this service."
 
-
-def webhook(event: WebhookEvent, context: Context) -> dict[str, Any]:
-    """Takes an event at once; what it asks for is done by a job. Storms of events end in one job.
-
-    Whoever sends START with a password is believed; without one, and for annotation events, Label Studio is asked
-    whether the project is connected to this service. What annotators have submitted is looked up in Label Studio: those
-    events carry no password, so that anybody may send them.
-    """
-    answer: dict[str, Any] = {"status": "accepted", "action": event.action}
-    if _counted(event):
-        context.events.note(event.project_id, lambda: begun(event, context))
-    elif (job := begun(event, context)) is not None:
-        answer["job"] = job.id
-    return answer
-
-
-def begun(event: WebhookEvent, context: Context) -> Job | None:
-    """The job that an event asks for, if any; Label Studio is waited for where it has to be asked."""
-    project = event.project_id
-    if project is None:
-        return None
-    if _counted(event):
-        return _submit_if_due(project, context)
-    if event.action != START:
-        return None
-    return submit(project, context, believed=bool(context.settings.basic_auth_user))
-
-
-def _counted(event: WebhookEvent) -> bool:
-    """Whether the event may make its project due: an annotation was saved where tuning is asked for at all."""
-    return event.action in COUNTED and event.project_id is not None and FIT_EVERY in str(event.label_config)
-
-
-def _submit_if_due(project: int, context: Context) -> Job | None:
-    """The job that tunes the project, where it asks to be tuned every so many annotations, and so many were submitted
-    since: by Label Studio's own word."""
-    try:
-        content = context.label_studio.project(project)
-        config = labeling_config.parse(content.get("label_config"))
-        every = config.options(config.object().name).fit_every
-        total = int(content.get("total_annotations_number") or 0)
-        if every and total - _annotations_at_last_fit(project, context) >= every:
-            return submit(project, context, believed=False)
-    except ServiceError as error:
-        log.warning("whether project %s is to be tuned can't be told: %s", project, error.detail)
-    return None
-
-
-def submit(project: int, context: Context, *, believed: bool = True) -> Job:
-    """The job that tunes the project; the same one as long as it waits or runs. Where who asks isn't `believed`, it
-    first looks whether the project is connected to this service."""
-
-    def work(job: Job) -> dict[str, Any]:
-        if believed or connected(project, context):
-            return fit(project, context, job)
-        return _left(project, f"{NOT_CONNECTED} Run `label-studio-sam2 connect --project {project}`.")
-
-    return context.jobs.submit(KIND, (KIND, project), work, title=f"Project {project}")
+def left(project: int, reason: str) -> dict[str, Any]:
+    """What comes of a run that tuned nothing."""
+    return {"project": project, "version": None, "used": False, "reason": reason}
 
 
 def connected(project: int, context: Context) -> bool:
@@ -103,84 +45,140 @@ def connected(project: int, context: Context) -> bool:
     return context.model_version(project) in {backend.get("model_version") for backend in backends}
 
 
-def _left(project: int, reason: str) -> dict[str, Any]:
-    """What comes of a run that tuned nothing."""
-    return {"project": project, "version": None, "used": False, "reason": reason}
-
-
 def fit(project: int, context: Context, job: Job) -> dict[str, Any]:
     """Collects, tunes, measures, and uses what is better. Answers what came of it and why, ready for JSON.
 
     Raises LabelStudioError where the project can't be read, Busy where another process is tuning it, and
     CancelledError.
     """
-    begun = monotonic()
+    begun, limits = monotonic(), context.fit_limits
     with context.tuned.training(project):
-        found = collect(project, context, job, begun + context.fit_limits.collecting)
-        context.fitted[project] = found.annotations
+        found = collect(project, context, job, begun + limits.collecting)
+        context.tuned.note_try(project, found.annotations)
         try:
             found.require()
         except TooLittle as error:
-            return _left(project, str(error))
-        tuned = _tuned(context, job, found, begun + context.fit_limits.seconds)
-        job.progress(tuned.steps, tuned.steps, "steps", "Measuring the new version")
-        return _judged(project, context, job, found, tuned)
+            return left(project, str(error))
+        others = elsewhere.other_pictures(project, context, lambda other: _reads(other, context))
+        elsewhere.search(found, others, context, job, monotonic() + limits.searching)
+        tuning = Tuning(context, job, found)
+        common = tuning.common(begun + limits.seconds)
+        own = tuning.own(common.decoder)
+        job.progress(common.steps, common.steps, "steps", "Measuring the new version")
+        return _judged(project, tuning, common, own)
 
 
-def _tuned(context: Context, job: Job, found: TrainingSet, deadline: float) -> Tuned:
-    segmenter, steps = context.segmenter(), context.fit_limits.steps
-
-    def going(step: int, message: str) -> None:
-        job.go_on()
-        job.progress(step, steps, "steps", f"Tuning {message}".strip())
-
-    return tune(
-        segmenter,
-        found.examples["training"],
-        found.examples["checking"] or found.examples["training"],
-        forgetting.examples("rehearsal", segmenter.model.image_size),
-        deadline=deadline,
-        most_steps=steps,
-        report=going,
-    )
+def _reads(project: int, context: Context) -> bool:
+    """Whether another project is this service's too; where that can't be told, it isn't."""
+    try:
+        return connected(project, context)
+    except ServiceError:
+        return False
 
 
-def _judged(project: int, context: Context, job: Job, found: TrainingSet, tuned: Tuned) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Tuning:
+    """One run's: what it works for and with."""
+
+    context: Context
+    job: Job
+    found: TrainingSet
+
+    @property
+    def segmenter(self) -> Segmenter:
+        return self.context.segmenter()
+
+    def common(self, deadline: float) -> Tuned:
+        """A decoder for all labels."""
+        examples = self.found.examples
+        return self._tuned(examples["training"], examples["checking"] or examples["training"], deadline, "")
+
+    def own(self, common: nn.Module) -> Mapping[str, nn.Module]:
+        """Those of labels that are better off with one of their own."""
+
+        def tune_one(training: Sequence[Example], checking: Sequence[Example], among: int) -> nn.Module:
+            deadline = monotonic() + self.context.fit_limits.labels / among
+            return self._tuned(training, checking, deadline, f'"{training[0].label}" by itself').decoder
+
+        def asked(model: Model, examples: Sequence[Example]) -> IoUs:
+            return measure(self.segmenter, model, examples, (one_click,), self.go_on)
+
+        model = self.segmenter.model.tuned(common, "candidate")
+        return per_label.own_decoders(self.found, model, tune_one, asked)
+
+    def go_on(self) -> bool:
+        self.job.go_on()
+        return True
+
+    def _tuned(
+        self, training: Sequence[Example], checking: Sequence[Example], deadline: float, of: str
+    ) -> Tuned:
+        segmenter, steps = self.segmenter, self.context.fit_limits.steps
+        drawn = segmenter.model.name == DEMO
+        scenes = forgetting.examples("rehearsal", segmenter.model.image_size) if drawn else []
+
+        def going(step: int, message: str) -> None:
+            self.job.go_on()
+            self.job.progress(step, steps, "steps", " ".join(filter(None, ("Tuning", of, message))))
+
+        return tune(
+            segmenter,
+            training,
+            checking,
+            [*self.found.elsewhere["training"], *scenes],
+            self.found.rejected,
+            deadline=deadline,
+            most_steps=steps,
+            report=going,
+        )
+
+
+def _judged(project: int, tuning: Tuning, common: Tuned, own: Mapping[str, nn.Module]) -> dict[str, Any]:
     """Measures what was tuned against what is in use, keeps it with its report, and uses it where the gate lets it
     pass."""
-    segmenter, live = context.segmenter(), context.model(project)
-    base, held_out = segmenter.model, found.examples["held out"]
-
-    def measured(model: Model, examples: Sequence[Example]) -> IoUs:
-        return measure(segmenter, model, examples, go_on=job.go_on)
-
-    def on_device(work: Callable[[], T]) -> T:
-        return segmenter.lane.run(Turn(Priority.TUNING), work, grad=True)
-
-    most = context.fit_limits.scenes
-    choosing = forgetting.examples("choosing", base.image_size, most)
-    judging = forgetting.examples("judging", base.image_size, most)
-    new = forgetting.bearable(base, tuned.decoder, choosing, measured, on_device)
-    before, after = (measured(model, held_out) for model in (live, new))
-    groups = [example.group for example in held_out]
-    verdict = judge(list(KINDS), groups, before, after, forgetting.lost(base, new, judging, measured))
-    counts = found.counts() | {"steps": tuned.step, "steps_tried": tuned.steps}
-    version = context.tuned.save(project, base, new.decoder, verdict, counts, on_device=on_device)
-    title = f"Project {project}, version {version.number}"
+    context, segmenter, found = tuning.context, tuning.segmenter, tuning.found
+    live, allowed, limits = context.model(project), context.fit_limits, _limits(project, context)
+    held_out = found.examples["held out"]
+    judging = Judging(
+        segmenter, held_out, found.elsewhere, limits, tuning.go_on, allowed.measuring, allowed.scenes
+    )
+    new = judging.moved(common.decoder, own)
+    number = context.tuned.next(project)
+    verdict = judge(judging.measured(live, new), limits, f"label-studio-sam2 versions use {project} {number}")
+    counts = found.counts() | {"own_decoders": len(own), "steps": common.step, "steps_tried": common.steps}
+    version = context.tuned.save(
+        project,
+        segmenter.model,
+        new.decoder,
+        verdict,
+        counts,
+        by_label={label: part.decoder for label, part in new.labelled.items()},
+        on_device=judging.on_device,
+    )
+    subject = report.Subject(
+        f"Project {project}, version {number}", live.version, list(_marks(context.tuned.all(project)))
+    )
     shots = list(_shots(segmenter, (live, new), held_out[:SHOTS]))
-    context.tuned.add_report(version, report.page(title, verdict.reason, verdict.figures, counts, shots))
+    context.tuned.add_report(version, report.page(subject, verdict, counts, shots))
     if verdict.accepted:
-        context.tuned.use(project, version.number)
-    log.info("%s: %s", title, verdict.reason)
+        context.tuned.use(project, number)
+    log.info("%s: %s", subject.title, verdict.reason)
     return {
         "project": project,
         "version": version.name,
+        "number": number,
         "used": verdict.accepted,
         "reason": verdict.reason,
         "figures": verdict.figures,
         "counts": counts,
-        "report": f"/reports/{project}/{version.number}",
+        "labels": list(own),
+        "report": f"/reports/{project}/{number}",
     }
+
+
+def _limits(project: int, context: Context) -> Limits:
+    config = labeling_config.parse(context.label_studio.project(project).get("label_config"))
+    return Limits.of(config.options(config.object().name))
 
 
 def _shots(
@@ -188,12 +186,11 @@ def _shots(
 ) -> Iterator[report.Shot]:
     before, after = (masks_answered(segmenter, model, examples, (one_click,)) for model in models)
     for example, (was,), (now,) in zip(examples, before, after, strict=True):
-        yield report.Shot(example.picture.load(), example.mask.bitmap(), was, now)
+        mask = example.mask.bitmap()
+        yield report.Shot(example.picture.load(), mask, was, now, prompting.click(mask))
 
 
-def _annotations_at_last_fit(project: int, context: Context) -> int:
-    """How many annotations the project had when it was tuned last; 0 where it never was."""
-    if project not in context.fitted:
-        last = context.tuned.latest(project)
-        context.fitted[project] = last.counts.get("annotations", 0) if last else 0
-    return context.fitted[project]
+def _marks(versions: Sequence[Version]) -> Iterator[Mark]:
+    for version in versions:
+        if click := version.figures.get("held_out", {}).get("one click"):
+            yield Mark(version.number, click["before"], click["after"], version.accepted)

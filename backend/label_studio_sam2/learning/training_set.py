@@ -1,32 +1,19 @@
-"""What annotators accepted in a project, as examples to tune with, to stop by and to measure on.
-
-Label Studio's API has the last word on what was accepted, so a lost or doubled webhook changes nothing but the time.
-"""
+"""What a project has to learn from, parted into examples to tune with, to stop by and to measure on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from hashlib import blake2b
-from time import monotonic
+from itertools import zip_longest
 from typing import Any, Literal
 
-from label_studio_sam2.background.job import Job
-from label_studio_sam2.context import Context
 from label_studio_sam2.engine.tuning.measuring import Example
-from label_studio_sam2.engine.turn import Priority
-from label_studio_sam2.errors import RequestError, ServiceError
-from label_studio_sam2.labelstudio.api import project_tasks
-from label_studio_sam2.labelstudio.api.protocol import Task
-from label_studio_sam2.labelstudio.config import labeling_config
-from label_studio_sam2.labelstudio.regions.annotations import Accepted, accepted
-from label_studio_sam2.labelstudio.regions.frame_map import FrameMap
-from label_studio_sam2.task_media import picture, video
+from label_studio_sam2.errors import ServiceError
+from label_studio_sam2.learning.near_duplicates import Thumbnail, joined
 from label_studio_sam2.types import Picture
 from label_studio_sam2.wording import counted
-
-MOST_TASKS = 200
-"""Of a project: as many pictures as are encoded within the budget and stay in the cache."""
 
 BLOCK, HELD_OUT, CHECKING = 8, 2, 1
 """Of eight tasks in a row, two are never trained on and one decides when to stop."""
@@ -36,44 +23,93 @@ LEAST_TRAINING_MASKS = 5
 
 Side = Literal["training", "checking", "held out"]
 
+Parted = dict[Side, list[Example]]
+
+
+def parted() -> Parted:
+    return {"training": [], "checking": [], "held out": []}
+
 
 class TooLittle(Exception):
     """There is not enough to tune with or to measure on; the text says what is missing."""
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A picture or frame of a task with what was accepted on it, what was suggested there and rejected, and a
+    thumbnail."""
+
+    task: int
+    picture: Picture
+    accepted: list[Example]
+    rejected: list[Example]
+    seen: Thumbnail
+
+
 @dataclass
 class TrainingSet:
-    """One run's examples by side, and what couldn't be used. `annotations` is how many the project has, as Label
-    Studio counts them: submitted, not skipped."""
+    """What a project has to learn from, and what couldn't be used. `annotations` is how many the project has, as Label
+    Studio counts them: submitted, not skipped. `elsewhere` is what the base finds apart from what was accepted."""
 
     annotations: int = 0
-    examples: dict[Side, list[Example]] = field(
-        default_factory=lambda: {"training": [], "checking": [], "held out": []}
-    )
-    tasks: int = 0
+    shown: list[Shown] = field(default_factory=list)
+    elsewhere: Parted = field(default_factory=parted)
     unusable: int = 0
     first_trouble: str = ""
 
+    @cached_property
+    def first(self) -> dict[int, int]:
+        """For each task the first of those that show the same; only asked for when all have been read."""
+        return joined([(one.task, one.seen) for one in self.shown])
+
+    @cached_property
+    def examples(self) -> Parted:
+        """What was accepted, by side; tasks that show the same are one group."""
+        found = parted()
+        for one in self.shown:
+            group = self.first[one.task]
+            found[side_of(group)] += [replace(example, group=str(group)) for example in one.accepted]
+        return found
+
+    @property
+    def rejected(self) -> list[Example]:
+        """What was suggested to annotators on training's side and thrown away."""
+        training = (one for one in self.shown if side_of(self.first[one.task]) == "training")
+        return [example for one in training for example in one.rejected]
+
+    @property
+    def tasks(self) -> set[int]:
+        """Those with an accepted mask."""
+        return {one.task for one in self.shown if one.accepted}
+
     @property
     def masks(self) -> int:
-        return sum(map(len, self.examples.values()))
-
-    def add(self, task: int, examples: list[Example]) -> None:
-        self.examples[side_of(task)] += examples
-        self.tasks += bool(examples)
+        return sum(len(one.accepted) for one in self.shown)
 
     def skip(self, error: ServiceError) -> None:
         self.unusable += 1
         self.first_trouble = self.first_trouble or error.detail
 
+    def in_turns(self) -> Iterator[tuple[int, Shown]]:
+        """Of each side one, so that all have some when time is over, each with its group."""
+        by_side: dict[Side, list[tuple[int, Shown]]] = {side: [] for side in parted()}
+        for one in self.shown:
+            by_side[side_of(self.first[one.task])].append((self.first[one.task], one))
+        for row in zip_longest(*by_side.values()):
+            yield from (one for one in row if one is not None)
+
     def counts(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {
-            "tasks": self.tasks,
+            "tasks": len(self.tasks),
+            "groups": len({self.first[task] for task in self.tasks}),
             "annotations": self.annotations,
             "masks": self.masks,
             "unusable": self.unusable,
             **{side.replace(" ", "_"): len(examples) for side, examples in self.examples.items()},
+            "corrected": sum(example.weight > 1 for one in self.shown for example in one.accepted),
+            "rejected": len(self.rejected),
+            "elsewhere": sum(map(len, self.elsewhere.values())),
         }
 
     def require(self) -> None:
@@ -81,74 +117,25 @@ class TrainingSet:
         held_out = len({example.group for example in self.examples["held out"]})
         if len(self.examples["training"]) >= LEAST_TRAINING_MASKS and held_out >= LEAST_HELD_OUT_TASKS:
             return
+        tasks, groups = len(self.tasks), len({self.first[task] for task in self.tasks})
+        enough = BLOCK * LEAST_HELD_OUT_TASKS // HELD_OUT
+        alike = f" that show {counted(groups, 'different picture')}" if groups < tasks else ""
         trouble = (
             f" {self.unusable} could not be used; the first: {self.first_trouble}" if self.unusable else ""
         )
         raise TooLittle(
-            f"Not tuned: {counted(self.masks, 'accepted mask')} on {counted(self.tasks, 'task')} "
-            f"{'is' if self.masks == 1 else 'are'} too few to learn from and to measure on. "
-            f"Accept masks on about {BLOCK * LEAST_HELD_OUT_TASKS // HELD_OUT} tasks or more, then start again."
-            + trouble
+            f"Not tuned: {counted(self.masks, 'accepted mask')} on {counted(tasks, 'task')}{alike} "
+            f"{'is' if self.masks == 1 else 'are'} too few to learn from and to measure on. Accept masks on about "
+            f"{counted(max(1, enough - groups), 'more task')} ({enough} in all), then start again.{trouble}"
         )
-
-
-def collect(project: int, context: Context, job: Job, until: float) -> TrainingSet:
-    """The project's accepted masks with their pictures encoded, in an order of chance, until the time
-    (`time.monotonic`) is over. Raises LabelStudioError where the project can't be read, and CancelledError."""
-    client = context.label_studio
-    shown = client.project(project)
-    label_config = shown.get("label_config")
-    labeling_config.parse(label_config)
-    found = TrainingSet(annotations=int(shown.get("total_annotations_number") or 0))
-    chosen = sorted(project_tasks.annotated(client, project), key=_chance)[:MOST_TASKS]
-    for done, task_id in enumerate(chosen):
-        job.go_on()
-        if monotonic() > until:
-            break
-        job.progress(done, len(chosen), "tasks", "Reading what was accepted")
-        task = project_tasks.whole(client, project, task_id)
-        if task is not None:
-            found.add(task_id, list(_examples(found, task, label_config, context, job)))
-    return found
 
 
 def side_of(task: int) -> Side:
     """Which part of the split a task belongs to: by its id alone, so it is the same in every run."""
     block, place = divmod(task, BLOCK)
-    rank = sorted(range(BLOCK), key=lambda other: _chance(block * BLOCK + other)).index(place)
+    rank = sorted(range(BLOCK), key=lambda other: chance(block * BLOCK + other)).index(place)
     return "held out" if rank < HELD_OUT else "checking" if rank < HELD_OUT + CHECKING else "training"
 
 
-def _chance(task: int) -> bytes:
+def chance(task: int) -> bytes:
     return blake2b(str(task).encode(), digest_size=8).digest()
-
-
-def _examples(
-    found: TrainingSet, task: Task, label_config: str, context: Context, job: Job
-) -> Iterator[Example]:
-    segmenter = context.segmenter()
-    try:
-        masks = accepted(task, labeling_config.parse(label_config, task.data))
-    except ServiceError as error:
-        found.skip(error)
-        return
-    for one in masks:
-        job.go_on()
-        try:
-            shown = _picture(one, task, context)
-            embedded = segmenter.embed(shown, Priority.TUNING)
-            example = Example.of(shown, one.bitmap(embedded.size), segmenter.model.image_size, str(task.id))
-            if example is None:
-                raise RequestError(f"{one.called}: its mask is too small for the model.")
-        except ServiceError as error:
-            found.skip(error)
-        else:
-            yield example
-
-
-def _picture(one: Accepted, task: Task, context: Context) -> Picture:
-    if one.keyframe is None:
-        return picture(task, (one.tag, one.item_index), context)
-    file = video(task, one.tag, context)
-    frames = FrameMap.of(file.video, one.tag.frame_rate(task.data), one.counted)
-    return file.picture(frames.source(one.keyframe.frame))

@@ -15,6 +15,7 @@ from label_studio_sam2.engine.model import Model
 from label_studio_sam2.engine.second_look import Looking
 from label_studio_sam2.engine.turn import Priority, Turn
 from label_studio_sam2.errors import RequestError
+from label_studio_sam2.labelstudio.api.project_tasks import TUNED
 from label_studio_sam2.labelstudio.api.protocol import Prediction, Region, Task
 from label_studio_sam2.labelstudio.config import labeling_config
 from label_studio_sam2.labelstudio.config.controls import LabelingConfig
@@ -84,7 +85,7 @@ class Sought(NamedTuple):
 
     def _ours(self, version: str) -> bool:
         """Whether a prediction of this model version was made here."""
-        return version.rpartition("-")[0] in {DEMO, *CHECKPOINTS, Path(self.model).stem}
+        return version.partition(TUNED)[0].rpartition("-")[0] in {DEMO, *CHECKPOINTS, Path(self.model).stem}
 
 
 class Batch(NamedTuple):
@@ -142,7 +143,9 @@ def _prompted(
         for prompt, pixels in asking:
             batch.before_each_turn()
             turn = Turn(batch.priority)
-            looking = Looking(segmenter, batch.model, whole, embedded, prompt.options.zoom, turn)
+            looking = Looking(
+                segmenter, batch.model.of(prompt.labels), whole, embedded, prompt.options.zoom, turn
+            )
             ((mask,),) = looking.segment([pixels])
             yield mask, prompt, whole.note
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from label_studio_sam2.background.job import Job
 from label_studio_sam2.context import Context
-from label_studio_sam2.learning import fit
+from label_studio_sam2.learning import webhooks
 from label_studio_sam2.prelabels import batch, warming
 
 
@@ -34,7 +34,7 @@ START: Mapping[str, Callable[[ProjectJob, Context], Job]] = {
         words=asked.words,
         like=asked.like,
     ),
-    "fit": lambda asked, context: fit.submit(asked.project, context),
+    "fit": lambda asked, context: webhooks.submit(asked.project, context),
 }
 
 

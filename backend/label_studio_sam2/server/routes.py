@@ -15,7 +15,7 @@ from label_studio_sam2 import demo
 from label_studio_sam2.context import Context
 from label_studio_sam2.errors import Unauthorized
 from label_studio_sam2.labelstudio.api.protocol import PredictRequest, SetupRequest, WebhookEvent
-from label_studio_sam2.learning import fit
+from label_studio_sam2.learning import webhooks
 from label_studio_sam2.predict import predict, waits_long
 from label_studio_sam2.server import project_jobs, status, version_choice
 from label_studio_sam2.server.answers import to_json
@@ -130,14 +130,14 @@ def _add_wire(app: FastAPI, context: Context) -> None:
     @app.post("/webhook")
     async def webhook(request: Request) -> Response:
         read = await event(request)
-        if read.action == fit.START and not request.state.known:
+        if read.action == webhooks.START and not request.state.known:
             raise Unauthorized(WANTED)
-        return to_json(await in_thread(request, lambda: fit.webhook(read, context), reads), 202)
+        return to_json(await in_thread(request, lambda: webhooks.webhook(read, context), reads), 202)
 
     @app.post("/train")
     async def train(request: Request) -> Response:
-        read = await event(request, action=fit.START)
-        return to_json(await in_thread(request, lambda: fit.webhook(read, context), reads), 201)
+        read = await event(request, action=webhooks.START)
+        return to_json(await in_thread(request, lambda: webhooks.webhook(read, context), reads), 201)
 
 
 def _add_jobs(app: FastAPI, context: Context) -> None:

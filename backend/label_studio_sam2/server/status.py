@@ -44,10 +44,7 @@ def setup(request: SetupRequest, context: Context) -> dict[str, Any]:
 def versions(context: Context) -> dict[str, Any]:
     """The names of all versions, and what the tuned ones come from."""
     found = context.tuned.overview()
-    names = (
-        f"{one['base']}-{one['base_hash'][:8]}+project{one['project']}.v{one['number']}"
-        for one in found["tuned"]
-    )
+    names = (f"{one['base']}-{one['base_hash'][:8]}+{one['name']}" for one in found["tuned"])
     return {"versions": [context.model_version(), *names], **found}
 
 

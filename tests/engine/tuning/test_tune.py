@@ -12,7 +12,9 @@ from label_studio_sam2.engine.image import decoding
 from label_studio_sam2.engine.lane import Lane
 from label_studio_sam2.engine.model import FROZEN
 from label_studio_sam2.engine.segmenter import Segmenter
-from label_studio_sam2.engine.tuning.measuring import KINDS, Example, measure, one_click
+from label_studio_sam2.engine.tuning import prompting
+from label_studio_sam2.engine.tuning.measuring import KINDS, Example, agreement, measure, one_click
+from label_studio_sam2.engine.tuning.session import TuningSession
 from label_studio_sam2.engine.tuning.tune import Report, Tuned, between, tune
 from label_studio_sam2.types import Picture
 
@@ -57,15 +59,47 @@ def quick(segmenter: Segmenter, steps: int = 3, seconds: float = 60, report: Rep
 def test_measuring_can_be_broken_off_between_two_examples(segmenter: Segmenter) -> None:
     calls = 0
 
-    def go_on() -> None:
+    def go_on() -> bool:
         nonlocal calls
         calls += 1
         if calls == 2:
             raise CancelledError
+        return True
 
     with pytest.raises(CancelledError):
         measure(segmenter, demo_model(), examples(2) * 3, (one_click,), go_on=go_on)
     assert calls == 2
+
+
+def test_measuring_ends_where_there_is_no_time_for_another_example(segmenter: Segmenter) -> None:
+    some, whole = examples(2)[:2], examples(2)
+    left = iter([True, True, False])
+    found = measure(segmenter, demo_model(), whole, (one_click,), lambda: next(left))
+    assert np.array_equal(found, measure(segmenter, demo_model(), some, (one_click,)))
+
+
+def test_a_model_agrees_with_itself_wherever_it_is_asked(segmenter: Segmenter) -> None:
+    models = demo_model(), demo_model()
+    assert (agreement(segmenter, models, examples(2), tuple(KINDS.values())) == 1).all()
+
+
+def test_what_was_rejected_is_rated_lower_and_the_masks_stay(segmenter: Segmenter) -> None:
+    (shown, *_) = examples(7)
+    embedding = segmenter.embed(shown.picture).embedding
+    x, y = prompting.click(shown.mask.bitmap())[:2]
+    asked = np.array([[x, y]], np.float32) * (embedding.size.width / SIDE, embedding.size.height / SIDE)
+    session = TuningSession(demo_model(), seed=0)
+    for step in range(60):
+        session.step([shown], embedding, "rejected", step / 60)
+    models = demo_model(), demo_model().tuned(session.kept(), "rejecting")
+    with torch.inference_mode():
+        (was, rated_before), (now, rated) = (
+            decoding.decode_points(decoding.prepare(model, embedding), asked.astype(np.float32))
+            for model in models
+        )
+    best = int(rated_before[0].argmax())
+    assert rated[0, best] < rated_before[0, best] - 0.2
+    assert ((was[0, best] > 0) == (now[0, best] > 0)).mean() > 0.97
 
 
 def test_tuning_changes_a_copy_and_nothing_that_the_embedding_depends_on(segmenter: Segmenter) -> None:

@@ -21,11 +21,11 @@ from tests.fakes.tuned_versions import saved, told
 def test_a_version_is_used_only_once_it_is_chosen_and_only_by_its_project(tmp_path: Path) -> None:
     versions = Versions(tmp_path)
     models = TunedModels(versions)
-    saved(versions)
+    name = saved(versions).name
     assert models.get(demo_model(), 1) is demo_model()
     versions.use(1, 1)
     tuned = models.get(demo_model(), 1)
-    assert (told(tuned), tuned.version) == (1.0, f"{demo_model().version}+project1.v1")
+    assert (told(tuned), tuned.version) == (1.0, f"{demo_model().version}+{name}")
     assert tuned.fingerprint == demo_model().fingerprint
     assert models.get(demo_model(), 2) is models.get(demo_model(), None) is demo_model()
 

@@ -13,9 +13,13 @@ KEPT = 8.0
 """Of masks that ought to stay as they are, beside their ratings."""
 
 
-def candidates_loss(logits: Tensor, ious: Tensor, truth: Tensor) -> Tensor:
-    """The mean loss of N prompts: logits (N, 4, S, S) and predicted IoUs (N, 4), the single mask first, against the
-    truth (N, S, S) as shares of each cell.
+REJECTED = 0.5
+"""In IoU with a mask that was rejected: what is as near as that is rated as nothing."""
+
+
+def candidates_loss(logits: Tensor, ious: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+    """The loss of N prompts, of which each counts by its weight (N,): logits (N, 4, S, S) and predicted IoUs (N, 4),
+    the single mask first, against the truth (N, S, S) as shares of each cell.
 
     The single mask counts, and the best of the three candidates (Segment Anything, appendix A), and the others a
     little. The IoU head learns each mask's IoU, and which candidate is the best: that is the one which is answered.
@@ -23,7 +27,16 @@ def candidates_loss(logits: Tensor, ious: Tensor, truth: Tensor) -> Tensor:
     losses = _mask_losses(logits, truth[:, None].expand_as(logits))
     three = losses[:, 1:]
     masks = losses[:, 0] + three.amin(1) + OTHERS * three.mean(1)
-    return (masks + _rating_losses(ious, _ious(logits, truth))).mean()
+    return (weights * (masks + _rating_losses(ious, _ious(logits, truth)))).sum() / weights.sum()
+
+
+def rejected_loss(
+    logits: Tensor, ious: Tensor, before: Tensor, ious_before: Tensor, rejected: Tensor
+) -> Tensor:
+    """As `kept_loss`, but those of the masks before that are much the same as a rejected one (N, S, S) are to be rated
+    0: another reading of the prompt is answered then, or none that is rated well."""
+    wanted = torch.where(_ious(before, rejected) >= REJECTED, 0.0, ious_before)
+    return kept_loss(logits, ious, before, wanted)
 
 
 def kept_loss(logits: Tensor, ious: Tensor, before: Tensor, ious_before: Tensor) -> Tensor:

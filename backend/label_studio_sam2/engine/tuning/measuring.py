@@ -27,17 +27,20 @@ IoUs = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An object on a picture: its true mask on the model's square (side x side), and which task it belongs to."""
+    """An object on a picture: its true mask on the model's square (side x side), which task it belongs to, how
+    much it counts in training beside others, and its label."""
 
     picture: Picture
     mask: PackedMask
     group: str
+    weight: float = 1.0
+    label: str = ""
 
     @classmethod
-    def of(cls, picture: Picture, mask: Bitmap, side: int, group: str) -> Example | None:
+    def of(cls, picture: Picture, mask: Bitmap, side: int, group: str, weight: float = 1.0) -> Example | None:
         """From a mask of the picture's size; None where nothing of it is left at the model's size."""
         square = cv2.resize(mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) >= 0.5
-        return cls(picture, PackedMask.of(square), group) if square.any() else None
+        return cls(picture, PackedMask.of(square), group, weight) if square.any() else None
 
 
 Ask = Callable[[Prompt, NDArray[np.float32] | None], tuple[Bitmap, NDArray[np.float32]]]
@@ -71,28 +74,56 @@ def tight_box(truth: Bitmap, ask: Ask) -> Bitmap:
 KINDS: Mapping[str, Kind] = {"one click": one_click, "three clicks": three_clicks, "box": tight_box}
 
 
+GoOn = Callable[[], bool]
+"""Asked before each example whether there is time for it; may raise to break off."""
+
+
+def always() -> bool:
+    return True
+
+
 def measure(
     segmenter: Segmenter,
     model: Model,
     examples: Sequence[Example],
     kinds: Sequence[Kind] = tuple(KINDS.values()),
-    go_on: Callable[[], None] = lambda: None,
+    go_on: GoOn = always,
 ) -> IoUs:
-    """The IoU of each example with each kind of prompt. `go_on` is called before each, and may raise to break off."""
-    rows = []
-    for example, row in zip(examples, masks_answered(segmenter, model, examples, kinds), strict=True):
-        go_on()
-        rows.append([iou(example.mask.bitmap(), answer) for answer in row])
-    return np.array(rows, np.float64).reshape(len(examples), len(kinds))
+    """The IoU of each example with each kind of prompt: of all, or of those that came before `go_on` answered False."""
+    answers = masks_answered(segmenter, model, examples, kinds, go_on)
+    rows = [
+        [iou(example.mask.bitmap(), answer) for answer in row]
+        for example, row in zip(examples, answers, strict=False)
+    ]
+    return np.array(rows, np.float64).reshape(len(rows), len(kinds))
+
+
+def agreement(
+    segmenter: Segmenter,
+    models: tuple[Model, Model],
+    examples: Sequence[Example],
+    kinds: Sequence[Kind],
+    go_on: GoOn = always,
+) -> IoUs:
+    """The IoU of what two models answer to the same prompts, whatever the truth; of as many as `measure` does."""
+    both = (masks_answered(segmenter, model, examples, kinds, go_on) for model in models)
+    rows = [list(map(iou, *answers)) for answers in zip(*both, strict=False)]
+    return np.array(rows, np.float64).reshape(len(rows), len(kinds))
 
 
 def masks_answered(
-    segmenter: Segmenter, model: Model, examples: Sequence[Example], kinds: Sequence[Kind]
+    segmenter: Segmenter,
+    model: Model,
+    examples: Sequence[Example],
+    kinds: Sequence[Kind],
+    go_on: GoOn = always,
 ) -> Iterator[list[Bitmap]]:
     """For each example what is answered to each kind of prompt, on the model's square."""
     for example in examples:
+        if not go_on():
+            return
         embedding = segmenter.embed(example.picture, Priority.TUNING).embedding
-        ask = _asking(segmenter, model, embedding)
+        ask = _asking(segmenter, model.of((example.label,)), embedding)
         yield [kind(example.mask.bitmap(), ask) for kind in kinds]
 
 

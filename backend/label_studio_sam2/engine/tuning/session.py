@@ -7,6 +7,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from math import cos, pi
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from label_studio_sam2.engine.cache.embedding import Embedding
 from label_studio_sam2.engine.image import decoding
 from label_studio_sam2.engine.model import Model, is_taught
 from label_studio_sam2.engine.tuning import prompting
-from label_studio_sam2.engine.tuning.losses import candidates_loss, kept_loss
+from label_studio_sam2.engine.tuning.losses import candidates_loss, kept_loss, rejected_loss
 from label_studio_sam2.engine.tuning.measuring import Example
 from label_studio_sam2.types import Bitmap
 
@@ -38,6 +39,11 @@ CORRECTED = 0.4
 """The share of steps that go on with corrective clicks."""
 
 
+Aim = Literal["accepted", "kept", "rejected"]
+"""What a step pulls to: the masks that were accepted; what was answered before; the same, but for masks that were
+rejected, which are to be rated as nothing."""
+
+
 class TuningSession:
     """The decoder in training, its optimizer and its moving average. Used on the lane only, by one run."""
 
@@ -53,15 +59,14 @@ class TuningSession:
         self._steps = 0
         self._rng = np.random.default_rng(seed)
 
-    def step(self, examples: Sequence[Example], embedding: Embedding, generic: bool, done: float) -> None:
-        """One step of the optimizer on one picture's examples: to what was accepted, or where they are generic, back
-        to what was answered before. `done` is the share of the run that is over."""
+    def step(self, examples: Sequence[Example], embedding: Embedding, aim: Aim, done: float) -> None:
+        """One step of the optimizer on one picture's examples. `done` is the share of the run that is over."""
         chosen = [examples[i] for i in self._rng.permutation(np.resize(np.arange(len(examples)), PROMPTS))]
         self._steps += 1
         for group in self._optimizer.param_groups:
             group["lr"] = RATE * min(1, self._steps / WARM_UP, (1 + LAST + (1 - LAST) * cos(pi * done)) / 2)
         self._optimizer.zero_grad(set_to_none=True)
-        self._loss(chosen, embedding, generic).backward()  # type: ignore[no-untyped-call]
+        self._loss(chosen, embedding, aim).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._weights, CLIP)
         self._optimizer.step()
         with torch.no_grad():
@@ -77,24 +82,26 @@ class TuningSession:
                 weight.data = rounded(next(averaged))
         return decoder.eval().requires_grad_(False)
 
-    def _loss(self, examples: Sequence[Example], embedding: Embedding, generic: bool) -> Tensor:
-        side = self.model.image_size
+    def _loss(self, examples: Sequence[Example], embedding: Embedding, aim: Aim) -> Tensor:
+        side, device = self.model.image_size, self.model.device
         masks = [example.mask.bitmap() for example in examples]
-        truth = torch.from_numpy(np.stack([_coarse(mask, side // 4) for mask in masks])).to(self.model.device)
+        truth = torch.from_numpy(np.stack([_coarse(mask, side // 4) for mask in masks])).to(device)
+        weights = torch.tensor([example.weight for example in examples], device=device)
         ambiguous = bool(self._rng.random() < 0.6)
         prompts = [_first(mask, ambiguous, self._rng) for mask in masks]
         rounds = int(self._rng.integers(1, 3)) if self._rng.random() < CORRECTED else 0
         now = decoding.prepare(self.model, embedding)
-        before = decoding.prepare(self._base, embedding) if generic else None
-        loss, fed = torch.zeros((), device=self.model.device), None
+        before = decoding.prepare(self._base, embedding) if aim != "accepted" else None
+        loss, fed = torch.zeros((), device=device), None
         for corrections in range(rounds + 1):
             answer = self._decode(now, prompts, fed)
-            if before is not None:
-                with torch.no_grad():
-                    wanted = self._decode(before, prompts, fed)
-                loss = loss + kept_loss(*answer, *wanted)
+            if before is None:
+                loss = loss + candidates_loss(*answer, truth, weights)
             else:
-                loss = loss + candidates_loss(*answer, truth)
+                with torch.no_grad():
+                    was = self._decode(before, prompts, fed)
+                kept = aim == "kept"
+                loss = loss + (kept_loss(*answer, *was) if kept else rejected_loss(*answer, *was, truth))
             if corrections < rounds:
                 fed = _answer(*answer, ambiguous).detach()
                 wrong = _bitmaps(fed, side)

@@ -19,13 +19,16 @@ from torch import nn
 from label_studio_sam2.engine.model import is_taught
 from label_studio_sam2.engine.segmenter import Segmenter
 from label_studio_sam2.engine.tuning.measuring import Example, measure, one_click
-from label_studio_sam2.engine.tuning.session import TuningSession, rounded
+from label_studio_sam2.engine.tuning.session import Aim, TuningSession, rounded
 from label_studio_sam2.engine.turn import Priority, Turn
 
 T = TypeVar("T")
 
-REHEARSED = 0.85
-"""The share of steps on generic scenes, so that what was answered there is not forgotten."""
+REHEARSED = 0.9
+"""The share of steps that rehearse what the base answers elsewhere, so that it is not forgotten."""
+
+REJECTED = 0.03
+"""The share of steps on suggestions that were rejected, where there are any: a third of those on accepted masks."""
 
 CHECKED_EVERY = 40
 AS_GOOD = 0.05
@@ -39,11 +42,17 @@ PATIENCE = 4
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Tuning takes at most `steps` steps and ends `seconds` after the run began, of which reading and encoding may
-    take `collecting`. Then it is measured on the held-out examples and twice so many generic scenes."""
+    take `collecting`, and looking for what else up to `pictures` pictures show `searching`. Decoders for single labels
+    take `labels` seconds more. Then what came of it is measured for about `measuring` seconds; a demo model's on twice
+    so many drawn `scenes`, too."""
 
     seconds: float = 240
     collecting: float = 100
-    steps: int = 900
+    searching: float = 40
+    labels: float = 120
+    measuring: float = 240
+    steps: int = 1300
+    pictures: int = 64
     scenes: int = 24
 
 
@@ -68,6 +77,7 @@ def tune(
     training: Sequence[Example],
     checking: Sequence[Example],
     rehearsal: Sequence[Example],
+    rejected: Sequence[Example] = (),
     *,
     deadline: float,
     most_steps: int,
@@ -83,12 +93,12 @@ def tune(
 
     session = on_device(partial(TuningSession, segmenter.model, seed))
     best, best_step, best_score, step = on_device(session.kept), 0, -1.0, 0
-    pictures = _pictures(training, rehearsal, np.random.default_rng(seed))
+    pictures = _pictures(training, rehearsal, rejected, np.random.default_rng(seed))
     while step < most_steps and monotonic() < deadline:
-        examples, generic = next(pictures)
+        examples, aim = next(pictures)
         embedding = segmenter.embed(examples[0].picture, Priority.TUNING).embedding
         done = min(1.0, max(step / most_steps, (monotonic() - begun) / (deadline - begun)))
-        on_device(partial(session.step, examples, embedding, generic, done))
+        on_device(partial(session.step, examples, embedding, aim, done))
         step += 1
         if step % CHECKED_EVERY == 0 or step == most_steps:
             candidate = on_device(session.kept)
@@ -113,16 +123,25 @@ def between(base: nn.Module, tuned: nn.Module, share: float) -> nn.Module:
 
 
 def _pictures(
-    training: Sequence[Example], rehearsal: Sequence[Example], rng: np.random.Generator
-) -> Iterator[tuple[list[Example], bool]]:
-    """The examples of one picture at a time, and whether it is a generic one, for ever: the project's in random order
-    with generic ones in between."""
-    project, generic = _by_picture(training), _by_picture(rehearsal)
+    training: Sequence[Example],
+    rehearsal: Sequence[Example],
+    rejected: Sequence[Example],
+    rng: np.random.Generator,
+) -> Iterator[tuple[list[Example], Aim]]:
+    """The examples of one picture at a time, and what is to be learnt of them, for ever: the project's in random order
+    with the others in between."""
+    project = _by_picture(training)
+    others: list[tuple[float, Aim, list[list[Example]]]] = [
+        (REHEARSED, "kept", _by_picture(rehearsal)),
+        (REJECTED, "rejected", _by_picture(rejected)),
+    ]
+    shares = [share if pictures else 0.0 for share, _, pictures in others]
     while True:
         for index in rng.permutation(len(project)):
-            while generic and rng.random() < REHEARSED:
-                yield generic[int(rng.integers(len(generic)))], True
-            yield project[index], False
+            while (which := rng.choice(3, p=[*shares, 1 - sum(shares)])) < len(others):
+                _, aim, pictures = others[which]
+                yield pictures[int(rng.integers(len(pictures)))], aim
+            yield project[index], "accepted"
 
 
 def _by_picture(examples: Sequence[Example]) -> list[list[Example]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from label_studio_sam2.engine.tuning.whole_files import read_json
 from label_studio_sam2.errors import UnknownVersion, brief
 
 FORMAT = 1
@@ -27,7 +27,8 @@ class Verdict:
 @dataclass(frozen=True)
 class Version:
     """A tuned version's lineage. `base` and `base_hash` are the checkpoint's, `sha256` the decoder file's; `counts`
-    and `figures` say what it was tuned and measured on; `reason` says in a sentence why it is used, or isn't."""
+    and `figures` say what it was tuned and measured on; `reason` says in a sentence why it is used, or isn't. `labels`
+    have decoders of their own, in this order."""
 
     project: int
     number: int
@@ -40,11 +41,14 @@ class Version:
     counts: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
     format: int = FORMAT
+    mark: str = ""
+    labels: Sequence[str] = ()
 
     @property
     def name(self) -> str:
-        """As it stands in `model_version`."""
-        return f"project{self.project}.v{self.number}"
+        """As it stands in `model_version`: with a mark by its content, so that of two folders' versions of one number
+        each has its own; those of earlier releases have none."""
+        return f"project{self.project}.v{self.number}" + (f"-{self.mark}" if self.mark else "")
 
 
 def read_version(path: Path) -> Version | None:
@@ -75,10 +79,3 @@ def foreign_format(content: Any) -> object | None:
     """The format of what another release stored, where this one can't read it; what names none is of the first."""
     found = content.get("format", 1) if isinstance(content, dict) else FORMAT
     return None if found == FORMAT else found
-
-
-def read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None

@@ -4,6 +4,7 @@
     MODEL_CACHE/versions/project-12/v3.json          its lineage; a version exists as soon as this does
     MODEL_CACHE/versions/project-12/v3.html          the report of the run
     MODEL_CACHE/versions/project-12/active.json      what is in use, and what was before
+    MODEL_CACHE/versions/project-12/tried.json       how many annotations there were when it was tuned last
 
 Files appear whole or not at all: each is written under another name first.
 """
@@ -13,9 +14,8 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -28,12 +28,16 @@ from torch import nn
 
 from label_studio_sam2.engine.model import Model
 from label_studio_sam2.engine.tuning import decoders
-from label_studio_sam2.engine.tuning.version import Verdict, Version, known_version, read_json, read_version
+from label_studio_sam2.engine.tuning.version import Verdict, Version, known_version, read_version
+from label_studio_sam2.engine.tuning.whole_files import PART, locked, read_json, write
 from label_studio_sam2.engine.turn import OnDevice, at_once
-from label_studio_sam2.errors import Busy, CheckpointError, UnknownVersion
+from label_studio_sam2.errors import CheckpointError, UnknownVersion
 
 ACTIVE = "active.json"
-PART = ".part"
+TRIED = "tried.json"
+MARK = 4
+"""Digits of a version's hash in its name."""
+
 
 KEPT_VERSIONS = 20
 """Of a project, besides the one in use: 8 MB and a report each."""
@@ -64,28 +68,50 @@ class Versions:
         verdict: Verdict,
         counts: Mapping[str, Any],
         *,
+        by_label: Mapping[str, nn.Module] | None = None,
         on_device: OnDevice = at_once,
     ) -> Version:
         """Stores a decoder as the project's next version, without using it. Inside `training` only."""
-        content = save_tensors(on_device(partial(decoders.halved, decoder)))
+        own = by_label or {}
+        content = save_tensors(on_device(partial(decoders.halved, decoder, list(own.values()))))
+        hashed = hashlib.sha256(content).hexdigest()
         version = Version(
             project,
-            self._newest(project) + 1,
+            self.next(project),
             base.name,
             base.hash,
-            hashlib.sha256(content).hexdigest(),
+            hashed,
             verdict.accepted,
             verdict.reason,
             counts=counts,
             figures=verdict.figures,
+            mark=hashed[:MARK],
+            labels=list(own),
         )
-        self._write(self._path(version, "safetensors"), content)
-        self._write(self._path(version, "json"), json.dumps(asdict(version), indent=1).encode())
+        write(self._path(version, "safetensors"), content)
+        write(self._path(version, "json"), json.dumps(asdict(version), indent=1).encode())
         self._prune(project)
         return version
 
+    def next(self, project: int) -> int:
+        """The number of the project's next version. Inside `training` it stays so until that is saved."""
+        return self._newest(project) + 1
+
+    def note_try(self, project: int, annotations: int) -> None:
+        """Keeps, for all processes that share the folder, how many annotations the project had when it was tuned."""
+        write(self._of(project) / TRIED, json.dumps({"annotations": annotations}).encode())
+
+    def tried(self, project: int) -> int:
+        """How many annotations the project had when it was tuned last; 0 where it never was."""
+        content = read_json(self._of(project) / TRIED)
+        noted = content.get("annotations") if isinstance(content, dict) else None
+        if type(noted) is int:
+            return noted
+        last = self.latest(project)  # of a release that noted nothing
+        return int(last.counts.get("annotations", 0)) if last else 0
+
     def add_report(self, version: Version, page: str) -> None:
-        self._write(self._path(version, "html"), page.encode())
+        write(self._path(version, "html"), page.encode())
 
     def report(self, project: int, number: int) -> Path:
         """The report of a version's run. Raises UnknownVersion."""
@@ -106,7 +132,10 @@ class Versions:
         """All versions with their reports' routes, and which are in use, ready for JSON."""
         tuned = self.all()
         return {
-            "tuned": [asdict(one) | {"report": f"/reports/{one.project}/{one.number}"} for one in tuned],
+            "tuned": [
+                asdict(one) | {"name": one.name, "report": f"/reports/{one.project}/{one.number}"}
+                for one in tuned
+            ],
             "in_use": {str(project): self.active(project) for project in {one.project for one in tuned}},
         }
 
@@ -177,26 +206,16 @@ class Versions:
             content = path.read_bytes()
             if hashlib.sha256(content).hexdigest() != version.sha256:
                 raise CheckpointError(f"{name} is damaged: {path} has another hash. Tune the project again.")
-            return base.tuned(on_device(partial(decoders.taught, base, load_tensors(content))), version.name)
+            stored = load_tensors(content)
+            parts = ["", *(f"{place}/" for place in range(len(version.labels)))]
+            decoder, *own = (on_device(partial(decoders.taught, base, stored, part)) for part in parts)
+            return base.tuned(decoder, version.name, dict(zip(version.labels, own, strict=True)))
         except (OSError, KeyError, SafetensorError, RuntimeError) as error:
             raise CheckpointError(f"{name} can't be read from {path}. Tune the project again.") from error
 
-    @contextmanager
-    def _locked(self, project: int, name: str, how: int) -> Iterator[None]:
-        """While a block runs, nobody else holds this lock. Raises Busy, where that isn't waited for."""
-        try:
-            self._of(project).mkdir(parents=True, exist_ok=True)
-            lock = (self._of(project) / name).open("a")
-        except OSError as error:
-            raise _unwritable(self._of(project), error) from error
-        with lock:
-            try:
-                fcntl.flock(lock, how)
-            except OSError as error:
-                raise Busy(
-                    f"Project {project} is being tuned already. Wait for it, or cancel its job."
-                ) from error
-            yield
+    def _locked(self, project: int, name: str, how: int) -> AbstractContextManager[None]:
+        busy = f"Project {project} is being tuned already. Wait for it, or cancel its job."
+        return locked(self._of(project) / name, how, busy)
 
     def _prune(self, project: int) -> None:
         """Deletes all but the newest versions and the one in use."""
@@ -218,29 +237,10 @@ class Versions:
         return [None, *(used or [])] if valid else [None]
 
     def _set(self, project: int, history: list[int | None]) -> None:
-        self._write(self._of(project) / ACTIVE, json.dumps({"used": history[1:]}).encode())
+        write(self._of(project) / ACTIVE, json.dumps({"used": history[1:]}).encode())
 
     def _of(self, project: int) -> Path:
         return self._folder / f"project-{project}"
 
     def _path(self, version: Version, suffix: str) -> Path:
         return self._of(version.project) / f"v{version.number}.{suffix}"
-
-    def _write(self, path: Path, content: bytes) -> None:
-        """Whole or not at all, even where the machine stops in the middle. Raises CheckpointError."""
-        part = path.with_name(f"{path.name}.{os.getpid()}{PART}")
-        try:
-            with part.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise _unwritable(path, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> CheckpointError:
-    return CheckpointError(
-        f"{path} can't be written ({error.strerror}). Set MODEL_CACHE to a writable folder with space left."
-    )

@@ -85,6 +85,8 @@ class Options:
     label: the label of regions that no prompt names
     vertices: about how many corners a mask's polygons or vectors may have altogether
     fit_every: after so many submitted annotations the model is tuned to the project; 0: only when asked
+    fit_gain: a tuned version is used from so much more held-out IoU on
+    fit_agreement: a tuned version is used where it answers away from accepted objects as the base does to this IoU
     find_every: words on a video are looked for again every so many seconds; 0: on its first frame only
     find: a request without prompts is answered with every object that the labels name
     similar: on a smart rectangle, a box is an example that asks for every object like it
@@ -104,6 +106,8 @@ class Options:
     label: str | None = _option(None, LABEL)
     vertices: int = _option(100, _whole(3, 10_000))
     fit_every: int = _option(0, _whole(0, 100_000))
+    fit_gain: float = _option(0.01, SHARE)
+    fit_agreement: float = _option(0.95, SHARE)
     find: bool = _option(False, FLAG)
     find_every: float = _option(5.0, SECONDS)
     similar: bool = _option(False, FLAG)
