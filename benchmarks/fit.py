@@ -1,6 +1,6 @@
 """What tuning brings on projects of three kinds, what it leaves as it was, and what it makes of labels without sense.
 
-    OMP_WAIT_POLICY=PASSIVE python -m benchmarks.fit [--seeds 5] [--tasks 40] [--senseless 4]
+    OMP_WAIT_POLICY=PASSIVE python -m benchmarks.fit [--seeds 5] [--tasks 40] [--labels 1] [--senseless 4]
 
 Over HTTP, as Label Studio asks for it. Each row is the mean over seeds, each of which has its own pictures, ± its
 standard error. Held out: one click on tasks that no run was trained on. New: one click on pictures that come after the
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,13 +24,13 @@ from label_studio_sam2.engine.tuning import prompting
 from label_studio_sam2.geometry import iou
 from label_studio_sam2.server.in_process import running
 from label_studio_sam2.settings import DEMO, Settings
-from label_studio_sam2.types import Size
+from label_studio_sam2.types import Bitmap, Size
 from pydantic import SecretStr
 
 from tests.fakes.asking import body, click, data_url, mask_of, regions_of
-from tests.fakes.fit_server import FitServer
+from tests.fakes.fit_server import FitServer, brush, png
 from tests.fakes.servers import LEGACY, serving
-from tests.fakes.taught_projects import PROJECTS, SENSELESS, Taught
+from tests.fakes.taught_projects import LABELLED, PROJECTS, SENSELESS, Taught
 from tests.fakes.tuning_service import trained
 
 APART = 1000
@@ -45,12 +46,18 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, default=5, help="runs of each project")
     parser.add_argument("--tasks", type=int, default=40, help="annotated tasks of each project")
+    parser.add_argument("--labels", type=int, default=1, help="runs of each project with two labels")
     parser.add_argument("--senseless", type=int, default=4, help="runs of each kind of labels without sense")
     arguments = parser.parse_args()
-    print(f"{'':16} {'used':>5}  {'held out':>27}  {'new pictures':>27}  elsewhere")
+    print(f"{'':26} {'used':>5}  {'held out':>27}  {'new pictures':>27}  elsewhere")
     for name, draw in PROJECTS.items():
         runs = [Run.of(draw, seed, arguments.tasks) for seed in range(arguments.seeds)]
         print_row(name, runs)
+    print("\nTwo labels, one decoder and where it pays one for each:")
+    for name, draw in LABELLED.items():
+        for how, alike in (("one", True), ("by label", False)):
+            runs = [Run.of(draw, seed, arguments.tasks, alike=alike) for seed in range(arguments.labels)]
+            print_row(f"{name}, {how}", runs)
     print("\nWithout sense, refused:")
     for name, draw in SENSELESS.items():
         runs = [Run.of(draw, seed, SENSELESS_TASKS) for seed in range(arguments.senseless)]
@@ -68,9 +75,9 @@ def print_row(name: str, runs: list[Run]) -> None:
         )
     )
     elsewhere = [run.elsewhere for run in runs if run.elsewhere is not None]
-    print(f"{name:16} {used:>5}  {held_out:>27}  {new:>27}  {shown(np.array(elsewhere), sign='')}")
+    print(f"{name:26} {used:>5}  {held_out:>27}  {new:>27}  {shown(np.array(elsewhere), sign='')}")
     for run in runs:
-        print(f"      {run.reason}")
+        print(f"      {run.reason}{f' {run.own} decoders of their own.' if run.own else ''}")
 
 
 def shown(values: Any, sign: str = "+") -> str:
@@ -91,20 +98,33 @@ class Run:
         self.held_out = click["before"], click["after"]
         self.new = new
         self.elsewhere = figures["agreement"]
+        self.own = int(result["counts"]["own_decoders"])
 
     @classmethod
-    def of(cls, draw: Callable[[int], Taught], seed: int, tasks: int) -> Run:
-        """In a service and a Label Studio of its own."""
+    def of(cls, draw: Callable[[int], Taught], seed: int, tasks: int, *, alike: bool = True) -> Run:
+        """In a service and a Label Studio of its own; all masks have one label where they are `alike`."""
         first = seed * APART
         with serving(FitServer()) as site, service(site) as client:
             project = site.make()
             for number in range(first, first + tasks):
                 picture = draw(number)
-                site.annotate(project, picture.pixels, picture.masks)
+                regions = [
+                    brush(mask, f"region{n}", label)
+                    for n, (label, mask) in enumerate(labelled(picture, alike))
+                ]
+                site.add(project, "image", png(picture.pixels), {"result": regions})
             asked = [draw(number) for number in range(first + APART // 2, first + APART // 2 + NEW)]
-            before = clicked(client, project, asked)
+            before = clicked(client, project, asked, alike)
             result = trained(client, project)
-            return cls(result, (before, clicked(client, project, asked)))
+            return cls(result, (before, clicked(client, project, asked, alike)))
+
+
+def labelled(picture: Taught, alike: bool) -> Iterator[tuple[str, Bitmap]]:
+    """The masks, with labels of the labeling config."""
+    for label, masks in zip(
+        cycle(["Car"] if alike else ["Car", "Dog"]), picture.accepted.values(), strict=False
+    ):
+        yield from ((label, mask) for mask in masks)
 
 
 @contextmanager
@@ -127,13 +147,13 @@ def service(site: FitServer) -> Iterator[httpx.Client]:
             yield client
 
 
-def clicked(client: httpx.Client, project: int, asked: list[Taught]) -> float:
+def clicked(client: httpx.Client, project: int, asked: list[Taught], alike: bool) -> float:
     """The mean IoU of one click in the middle of each object."""
     ious = []
     for picture in asked:
-        for mask in picture.masks:
+        for label, mask in labelled(picture, alike):
             at = prompting.click(mask)
-            point = click(at.x, at.y, Size(*mask.shape))
+            point = click(at.x, at.y, Size(*mask.shape), label=label)
             answer = client.post(
                 "/predict", json=body(data_url(picture.pixels), [point], project=f"{project}.1")
             )

@@ -99,7 +99,7 @@ def png(pixels: Pixels) -> bytes:
     return cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
-def brush(mask: Bitmap, name: str) -> Region:
+def brush(mask: Bitmap, name: str, label: str = "Car") -> Region:
     """A brush region as Label Studio saves it."""
     height, width = mask.shape
     return {
@@ -111,7 +111,7 @@ def brush(mask: Bitmap, name: str) -> Region:
         "original_height": height,
         "image_rotation": 0,
         "origin": "manual",
-        "value": {"format": "rle", "rle": brush_rle.encode(mask), "brushlabels": ["Car"]},
+        "value": {"format": "rle", "rle": brush_rle.encode(mask), "brushlabels": [label]},
     }
 
 

@@ -113,6 +113,12 @@ def _grained(rng: np.random.Generator, canvas: Pixels, noise: float) -> Pixels:
 PROJECTS: Mapping[str, Callable[[int], Taught]] = {"rings": rings, "bodies": bodies, "weaves": weaves}
 
 
+LABELLED: Mapping[str, Callable[[int], Taught]] = {
+    "different parts": bodies_and_nuclei,
+    "the same parts": bodies_by_two_names,
+}
+
+
 def boxes_on_noise(seed: int) -> Taught:
     """Rectangles anywhere on pictures that show nothing."""
     rng = np.random.default_rng((4, seed))

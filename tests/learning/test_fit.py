@@ -267,6 +267,22 @@ def test_events_are_answered_and_other_projects_wait_their_turn_while_one_is_tun
         assert client.get("/versions").json()["tuned"] == []
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["Reading", "Looking", "Tuning", "Measuring"])
+def test_a_run_is_cancelled_in_every_part_of_it_and_leaves_no_version(
+    part: str, site: FitServer, tmp_path: Path
+) -> None:
+    project = site.make()
+    rings(site, project, 24)
+    limits = Limits(seconds=600, steps=100_000 if part == "Tuning" else 2, scenes=24)
+    with tuning(tmp_path, site, limits) as client:
+        job = started(client, project)
+        eventually(lambda: state(client, job)["message"].startswith(part), 120)
+        assert client.delete(f"/jobs/{job}").is_success
+        eventually(lambda: state(client, job)["state"] == "cancelled", 20)
+        assert client.get("/versions").json()["tuned"] == []
+
+
 def test_two_services_with_the_same_folder_never_tune_one_project_at_once(
     site: FitServer, client: httpx.Client, folder: Path
 ) -> None:
@@ -310,6 +326,31 @@ def test_a_project_may_ask_to_be_tuned_every_few_annotations(site: FitServer, cl
         return len(fits(client, project))
 
     assert [told(2), told(3), told(5), told(6)] == [0, 1, 1, 2]
+
+
+def test_what_one_replica_has_tuned_another_one_does_not_tune_again(
+    site: FitServer, client: httpx.Client, folder: Path
+) -> None:
+    project = site.make(asking_every(3))
+
+    def told(replica: httpx.Client, annotations: int) -> int:
+        """How many fits both have had once so many annotations were saved and this one has looked it up."""
+        while len(site.projects[project - 1].tasks) < annotations:
+            seed = len(site.projects[project - 1].tasks)
+            site.annotate(project, noise(seed), [blot(seed)])
+        asked = len(site.requests(f"/api/projects/{project}/"))
+        replica.post("/webhook", json=annotation_created(project, every=3, annotations=annotations))
+        eventually(lambda: len(site.requests(f"/api/projects/{project}/")) > asked)
+        wait_past_the_next_look(replica, site)
+        begun = [*fits(client, project), *fits(elsewhere, project)]
+        eventually(
+            lambda: all(job["finished"] for job in [*fits(client, project), *fits(elsewhere, project)]), 60
+        )
+        return len(begun)
+
+    with tuning(folder, site, QUICK) as elsewhere:
+        assert [told(client, 3), told(elsewhere, 4), told(elsewhere, 5), told(client, 5)] == [1, 1, 1, 1]
+        assert [told(elsewhere, 6), told(client, 7)] == [2, 2]
 
 
 def test_events_are_not_believed(site: FitServer, client: httpx.Client) -> None:

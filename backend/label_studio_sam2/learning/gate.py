@@ -118,7 +118,7 @@ def _other_elsewhere(measured: Measured, limits: Limits) -> str | None:
     if measured.agreement is None or measured.agreement >= limits.agreement:
         return None
     return (
-        f"away from accepted objects only {measured.agreement:.3f} of its answers are the base's, and "
+        f"away from accepted objects its answers agree with the base's to {measured.agreement:.3f} only, and "
         f'{limits.agreement:g} is wanted (model_fit_agreement="{limits.agreement:g}").'
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -59,6 +60,8 @@ CHECKED = {
 PAGE = Path(__file__).with_name("report.html")
 """Complete in itself, so that it can be kept or sent; `$names` are filled in."""
 
+COMMAND = re.compile("`([^`]+)`")
+
 PAIR = """<li><h3>Example {number}: IoU {before:.3f} before, {after:.3f} after</h3><div class="pair">
 <figure><img src="{was}" alt="Example {number}, the answer before"><figcaption>Before: {old}</figcaption></figure>
 <figure><img src="{now}" alt="Example {number}, the answer after"><figcaption>After: this version</figcaption></figure>
@@ -93,12 +96,21 @@ def page(subject: Subject, verdict: Verdict, counts: Mapping[str, Any], shots: S
     made_of = (_row(COUNTED.get(name, name), str(count)) for name, count in counts.items())
     return Template(PAGE.read_text()).substitute(
         title=escape(subject.title),
-        reason=escape(verdict.reason),
+        reason=COMMAND.sub(r"<code>\1</code>", escape(verdict.reason)),
         rows="".join(rows),
         checks="".join(_checks(figures)),
         counts="".join(made_of),
-        curve=curve.svg(subject.versions),
+        curve=_curve(subject.versions),
         pictures="".join(_pairs(shots, escape(subject.before))),
+    )
+
+
+def _curve(versions: Sequence[Mark]) -> str:
+    drawn = curve.svg(versions)
+    return (
+        f"<h2>One click on held-out tasks, version by version</h2><p>Filled: used.</p>{drawn}"
+        if drawn
+        else ""
     )
 
 
