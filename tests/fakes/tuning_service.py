@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,14 @@ from tests.fakes.settings import settings
 QUICK = Limits(steps=4, scenes=1, pictures=2)
 """Goes through everything and teaches nothing."""
 
-PATIENCE_SECONDS = 400
+UNHURRIED = replace(LIMITS, collecting=600, searching=600, seconds=1200, labels=1200)
+"""What a run does by its steps, however busy the machine is."""
+
+PATIENCE_SECONDS = 900
 
 
 @contextmanager
-def tuning(folder: Path, site: FitServer, limits: Limits = LIMITS) -> Iterator[httpx.Client]:
+def tuning(folder: Path, site: FitServer, limits: Limits = UNHURRIED) -> Iterator[httpx.Client]:
     """A service that tunes and keeps its versions in this folder."""
     given = settings(
         model_cache=folder,

@@ -24,7 +24,7 @@ from label_studio_sam2.engine.turn import Priority, Turn
 
 T = TypeVar("T")
 
-REHEARSED = 0.9
+REHEARSED = 0.92
 """The share of steps that rehearse what the base answers elsewhere, so that it is not forgotten."""
 
 REJECTED = 0.03
@@ -51,7 +51,7 @@ class Limits:
     searching: float = 40
     labels: float = 120
     measuring: float = 240
-    steps: int = 1300
+    steps: int = 1800
     pictures: int = 64
     scenes: int = 24
 
