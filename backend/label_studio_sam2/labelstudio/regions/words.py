@@ -69,6 +69,8 @@ def from_regions(regions: Sequence[Any], config: LabelingConfig) -> list[Wanted]
 
 def examples_in(regions: Sequence[Any], config: LabelingConfig) -> list[Drawn]:
     """Boxes that were drawn with a smart rectangle whose config says model_similar."""
+    if not any(_similar(name, config) for name in config.controls):  # most clicks needn't be read for it
+        return []
     drawn, _ = drawn_in([region for region in regions if not is_text(region)], config)
     return [one for one in drawn if one.shape == "rectangle" and _similar(one.from_name, config)]
 
