@@ -25,7 +25,7 @@ QUICK = Limits(steps=4, scenes=1, pictures=2)
 UNHURRIED = replace(LIMITS, collecting=600, searching=600, seconds=1200, labels=1200)
 """What a run does by its steps, however busy the machine is."""
 
-PATIENCE_SECONDS = 900
+PATIENCE_SECONDS = 1500
 
 
 @contextmanager
