@@ -15,10 +15,11 @@ from label_studio_sam2.labelstudio.config.task_values import value_of
 from label_studio_sam2.labelstudio.media.media_store import MediaFile
 from label_studio_sam2.labelstudio.regions.prompts import RegionPrompt
 from label_studio_sam2.media_files import pictures
+from label_studio_sam2.media_files.large import PictureFile
 from label_studio_sam2.media_files.videos import Video
 from label_studio_sam2.request import asker
 from label_studio_sam2.request.timing import stage
-from label_studio_sam2.types import Picture
+from label_studio_sam2.types import Area, Picture, View
 
 Place = tuple[ObjectTag, int | None]
 """A picture of a task: its tag, and its place where the tag shows a list."""
@@ -40,11 +41,11 @@ def picture(task: Task, place: Place, context: Context) -> Picture:
     """The task's picture: decoded only if it has to be encoded."""
     file = _file(task, place, context)
     limit = context.settings.max_image_pixels
-    return Picture(
-        file.digest,
-        lambda: pictures.read(file.path, max_pixels=limit, name=file.url),
-        pictures.note(file.path),
-    )
+
+    def view(area: Area | None) -> View:
+        return PictureFile(file.path, limit, file.url).view(area)
+
+    return Picture(file.digest, lambda: view(None).pixels, pictures.note(file.path), view)
 
 
 def video(task: Task, tag: ObjectTag, context: Context) -> VideoFile:

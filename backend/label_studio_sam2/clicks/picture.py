@@ -48,8 +48,8 @@ def segment(
         turn = Turn(Priority.CLICK_DECODE, supersedes=_name(project, task, here[0]), since=came)
         looking = Looking(segmenter, model, shown, embedded, options.zoom, turn)
         found = looking.segment([pixels for _, pixels in asking], options.candidates)
-        with stage("regions"):
-            for (prompt, _), masks in zip(asking, found, strict=True):
+        for (prompt, _), masks in zip(asking, found, strict=True):
+            with stage("regions"):
                 regions += results.to_regions(masks, prompt, shown.note)
                 scores += [mask.trust for mask in masks[:1]]
     if left_out and not usable:

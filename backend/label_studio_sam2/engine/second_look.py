@@ -6,8 +6,9 @@ remembered, so all clicks on one object are answered from the same window, and t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 from label_studio_sam2.engine.cache.embedded import Embedded
@@ -17,7 +18,7 @@ from label_studio_sam2.engine.image.grid import Window
 from label_studio_sam2.engine.model import Model
 from label_studio_sam2.engine.segmenter import Segmenter
 from label_studio_sam2.engine.turn import CLICK, Priority, Turn
-from label_studio_sam2.types import Box, Mask, Picture, Pixels, Point, Prompt, Zoom
+from label_studio_sam2.types import Area, Box, Mask, Picture, Point, Prompt, Zoom
 
 TRUSTED = 0.6
 """Predicted IoU times stability below which a click's first mask says nothing of its object's size."""
@@ -64,13 +65,15 @@ class Looking:
     zoom: Zoom = "auto"
     turn: Turn = CLICK
 
-    def segment(self, prompts: Sequence[Prompt], candidates: int = 1) -> list[list[Mask]]:
-        """As `Segmenter.segment` does it."""
-        if not self._deepest:
-            return self.segmenter.segment(
-                self.model, self.embedded, prompts, candidates=candidates, turn=self.turn
-            )
-        return [self._masks(self._look(prompt), candidates) for prompt in prompts]
+    def segment(self, prompts: Sequence[Prompt], candidates: int = 1) -> Iterator[list[Mask]]:
+        """As `Segmenter.segment` does it, one prompt's masks after the other: those of large pictures are large."""
+        if self._deepest:
+            looks = map(self._look, prompts)
+        else:
+            decoded = self.segmenter.decode(self.model, self.embedded, prompts, turn=self.turn)
+            looks = map(partial(Look, self._all), decoded)
+        for look in looks:
+            yield self._masks(look, candidates)
 
     def _masks(self, look: Look, candidates: int) -> list[Mask]:
         masks = self.segmenter.masks(look.decoded, look.window.size, candidates)
@@ -120,12 +123,7 @@ class Looking:
     def _in(self, window: Window, prompt: Prompt) -> Look:
         if not window.layer:
             return Look(window, self._decoded(self.embedded, prompt))
-        _, x0, y0, x1, y1 = window
-
-        def load() -> Pixels:
-            return self.picture.load()[y0:y1, x0:x1].copy()
-
-        part = Picture(f"{self.picture.digest}+{x0},{y0},{x1},{y1}", load)
+        part = self.picture.part(Area(*window[1:]))
         priority = (
             Priority.CLICK_ENCODE if self.turn.priority == Priority.CLICK_DECODE else self.turn.priority
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextvars import copy_context
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -78,8 +79,8 @@ class Segmenter:
         def encode() -> Embedding:
             asker.check()
             with stage("load"):
-                pixels = picture.load()
-            return self._encode(pixels, Turn(priority), key)
+                view = picture.viewed()
+            return replace(self._encode(view.pixels, Turn(priority), key), size=view.size)
 
         patience = CLICK_PATIENCE if priority <= Priority.CLICK_ENCODE else PATIENCE_SECONDS
         with stage("embedding"):

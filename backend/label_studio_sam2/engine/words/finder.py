@@ -70,9 +70,9 @@ class Finder:
         def encode() -> Embedding:
             asker.check()
             with stage("load"):
-                pixels = picture.load()
+                pixels, size = picture.viewed()
             with stage("look"):
-                prepared, size = self.detector.prepare(pixels), Size(*pixels.shape[:2])
+                prepared = self.detector.prepare(pixels)
                 tokens = self.segmenter.run(Turn(priority), lambda: self.detector.look(prepared), key=key)
             return tokens.embedding(size, key.fingerprint, self._store)
 
