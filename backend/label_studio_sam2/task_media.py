@@ -15,7 +15,6 @@ from label_studio_sam2.labelstudio.config.task_values import value_of
 from label_studio_sam2.labelstudio.media.media_store import MediaFile
 from label_studio_sam2.labelstudio.regions.prompts import RegionPrompt
 from label_studio_sam2.media_files import pictures
-from label_studio_sam2.media_files.large import PictureFile
 from label_studio_sam2.media_files.videos import Video
 from label_studio_sam2.request import asker
 from label_studio_sam2.request.timing import stage
@@ -40,10 +39,9 @@ class VideoFile(NamedTuple):
 def picture(task: Task, place: Place, context: Context) -> Picture:
     """The task's picture: decoded only if it has to be encoded."""
     file = _file(task, place, context)
-    limit = context.settings.max_image_pixels
 
     def view(area: Area | None) -> View:
-        return PictureFile(file.path, limit, file.url).view(area)
+        return context.pictures.view(file.digest, file.path, file.url, area)
 
     return Picture(file.digest, lambda: view(None).pixels, pictures.note(file.path), view)
 

@@ -7,6 +7,7 @@ else would have to be decoded whole.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -51,17 +52,18 @@ DECODED_BYTES = 10
 
 @dataclass(frozen=True)
 class PictureFile:
-    """A picture's file; more than `max_pixels` are never decoded at once. `name` opens the error texts. Everything
-    raises TooLarge, MediaUnreadable, MediaUnavailable and Busy, as `pictures.read` does."""
+    """A picture's file; more than `max_pixels` are never decoded at once. `name` opens the error texts. `keep` is given
+    the whole picture where a part of it was wanted, and it had to be decoded."""
 
     path: Path
     max_pixels: int
     name: str = "The picture"
     room: Room = ROOM
+    keep: Callable[[Pixels], None] = lambda _: None
 
     def view(self, area: Area | None = None) -> View:
         """The upright picture or a part of it. Where the picture is too large to be decoded, what is large is scaled
-        down."""
+        down. Raises what `pictures.read` does."""
         with opened(self.path, self.name) as found:
             picture, wrapped, _ = found
             size = upright_size(picture, orientation(picture, wrapped))
@@ -69,7 +71,10 @@ class PictureFile:
                 area = area or Area(0, 0, size.width, size.height)
                 return View(self._scaled(found, area), area.size)
             pixels = pictures.decoded(found, self.max_pixels, self.name, self.room)
-            return View(_cut(pixels, area), area.size) if area else View(pixels, size)
+        if area is None:
+            return View(pixels, size)
+        self.keep(pixels)
+        return View(cut(pixels, area), area.size)
 
     def _scaled(self, found: Opened, area: Area) -> Pixels:
         factor = 1
@@ -104,7 +109,7 @@ class PictureFile:
             turn = orientation(picture, wrapped)
             if turn == UPRIGHT:
                 return rgb(picture, _smaller(area, factor))
-            return _cut(turned(rgb(picture), turn), _smaller(area, factor))
+            return cut(turned(rgb(picture), turn), _smaller(area, factor))
 
     def _assembled(self, found: Opened, area: Area, factor: int) -> Pixels:
         """Of a TIFF, a few blocks at a time."""
@@ -143,7 +148,7 @@ def _smaller(area: Area, factor: int) -> Area:
     return Area(area.x0 // factor, area.y0 // factor, -(-area.x1 // factor), -(-area.y1 // factor))
 
 
-def _cut(pixels: Pixels, area: Area) -> Pixels:
+def cut(pixels: Pixels, area: Area) -> Pixels:
     return pixels[area.y0 : area.y1, area.x0 : area.x1].copy()
 
 
