@@ -119,7 +119,7 @@ def second_click(model: Model, clicks: int, *, by_box: bool = False) -> tuple[fl
 
 def timed(looking: Looking, prompt: Prompt) -> float:
     began = perf_counter()
-    looking.segment([prompt])
+    list(looking.segment([prompt]))
     return perf_counter() - began
 
 

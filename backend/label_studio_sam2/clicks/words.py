@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from label_studio_sam2.clicks import picture as clicks
 from label_studio_sam2.context import Context
 from label_studio_sam2.engine.model import Model
+from label_studio_sam2.engine.second_look import Looking
 from label_studio_sam2.engine.turn import Priority, Turn
 from label_studio_sam2.engine.words.finder import Question
 from label_studio_sam2.engine.words.tokens import Example
@@ -127,14 +128,8 @@ def seen_on(  # noqa: PLR0917  each is what a search needs
     if not boxes:
         return
     embedded = segmenter.embed(shown, hurry.turn.priority)
-    for mask, found in finder.objects(
-        model,
-        embedded,
-        boxes,
-        most=options.regions,
-        turn=hurry.turn,
-        before_each_turn=before_each_turn,
-    ):
+    looking = Looking(segmenter, model, shown, embedded, options.zoom, hurry.turn, before_each_turn)
+    for mask, found in finder.objects(looking, boxes, most=options.regions):
         label, question = asked[found.question]
         yield Seen(mask, found.box, label, f"words: {question.words or label}")
 

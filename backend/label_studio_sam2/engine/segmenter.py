@@ -27,6 +27,7 @@ from label_studio_sam2.engine.image.grid import Grid
 from label_studio_sam2.engine.image.picture_encoder import PictureEncoder
 from label_studio_sam2.engine.image.searching import search
 from label_studio_sam2.engine.image.upsampling import upsample
+from label_studio_sam2.engine.image.zoom import Window
 from label_studio_sam2.engine.lane import Lane
 from label_studio_sam2.engine.model import Model
 from label_studio_sam2.engine.turn import CLICK, Priority, Turn
@@ -78,9 +79,7 @@ class Segmenter:
 
         def encode() -> Embedding:
             asker.check()
-            with stage("load"):
-                view = picture.viewed()
-            return replace(self._encode(view.pixels, Turn(priority), key), size=view.size)
+            return self._encoded(picture, Turn(priority), key)
 
         patience = CLICK_PATIENCE if priority <= Priority.CLICK_ENCODE else PATIENCE_SECONDS
         with stage("embedding"):
@@ -201,13 +200,18 @@ class Segmenter:
         `before_each_turn` on the device may raise to break off.
         """
         turn = Turn(priority)
+
+        def encode(window: Window) -> Embedding:
+            """What clicks have left of it; windows that nobody clicked on would push pictures out."""
+            part = picture.part(window.area)
+            return self.embed(part, priority).embedding if self.holds(part) else self._encoded(part, turn)
+
         with stage("everything"):
             return search(
                 model,
-                picture,
                 embedded.embedding,
                 grid or Grid.of(embedded.size, model),
-                encode=lambda pixels: self._encode(pixels, turn),
+                encode=encode,
                 on_device=lambda work: self.run(turn, work),
                 before_each_turn=before_each_turn,
             )
@@ -239,6 +243,11 @@ class Segmenter:
         """Finishes what runs on the device; what comes later is refused."""
         self.lane.close()
         self.cache.close()
+
+    def _encoded(self, picture: Picture, turn: Turn, key: Hashable | None = None) -> Embedding:
+        with stage("load"):
+            view = picture.viewed()
+        return replace(self._encode(view.pixels, turn, key), size=view.size)
 
     def _frame_turn(self, work: Callable[[], T], /) -> T:
         return self.lane.run(Turn(Priority.VIDEO_FRAME), work)

@@ -139,10 +139,11 @@ def _prompted(
         embedded = segmenter.embed(whole, batch.priority)
         asking, unusable = in_pixels(here, embedded.size)
         left_out += unusable
+        zoom, turn = here[0].options.zoom, Turn(batch.priority)
+        looking = Looking(segmenter, batch.model, whole, embedded, zoom, turn, batch.before_each_turn)
+        looking = looking.expecting([pixels for _, pixels in asking])
         for prompt, pixels in asking:
             batch.before_each_turn()
-            turn = Turn(batch.priority)
-            looking = Looking(segmenter, batch.model, whole, embedded, prompt.options.zoom, turn)
             ((mask,),) = looking.segment([pixels])
             yield mask, prompt, whole.note
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from label_studio_sam2.engine.image import decoding, encoding, everything
 from label_studio_sam2.engine.image.decoding import Prepared
 from label_studio_sam2.engine.image.everything import FoundObject, without_small_regions
-from label_studio_sam2.engine.image.grid import Grid, Window, windows
+from label_studio_sam2.engine.image.grid import Grid, windows
+from label_studio_sam2.engine.image.zoom import Window
 from label_studio_sam2.geometry import iou
 from label_studio_sam2.types import Pixels, Size
 from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator

@@ -19,7 +19,8 @@ from torchvision.ops import nms
 
 from label_studio_sam2.engine.image.decoding import Prepared
 from label_studio_sam2.engine.image.found_object import Edges, FoundObject
-from label_studio_sam2.engine.image.grid import Grid, Window, point_grid, windows
+from label_studio_sam2.engine.image.grid import Grid, point_grid, windows
+from label_studio_sam2.engine.image.zoom import Window
 from label_studio_sam2.types import Bitmap, PackedMask, Point, Size
 
 EDGE = 20.0
@@ -77,7 +78,7 @@ def find(
         kept = [here[n] for n in _distinct([(c.edges, c.score) for c in here], grid.box_nms_thresh)]
         candidates += kept
         areas += [window.size.height * window.size.width] * len(kept)
-    if grid.crop_n_layers:  # of one object's masks, that from the smallest crop
+    if grid.crop_n_layers or grid.zoom_layer:  # of one object's masks, that from the smallest crop
         rated = [(c.edges, 1 / area) for c, area in zip(candidates, areas, strict=True)]
         candidates = [candidates[n] for n in _distinct(rated, grid.crop_nms_thresh)]
     found: list[FoundObject] = []
