@@ -11,6 +11,7 @@ from label_studio_sam2.clicks.words import Hurry, Search, on_picture
 from label_studio_sam2.context import Context
 from label_studio_sam2.engine.checkpoints import CHECKPOINTS
 from label_studio_sam2.engine.image.found_object import FoundObject
+from label_studio_sam2.engine.image.grid import Grid
 from label_studio_sam2.engine.model import Model
 from label_studio_sam2.engine.second_look import Looking
 from label_studio_sam2.engine.turn import Priority, Turn
@@ -168,14 +169,16 @@ def _everything(task: Task, batch: Batch, context: Context) -> Masks:
         batch.before_each_turn()
         whole = picture(task, place, context)
         embedded = segmenter.embed(whole, batch.priority)
+        options = config.options(place[0].name)
         found = segmenter.everything(
             batch.model,
             whole,
             embedded,
+            grid=Grid.of(embedded.size, batch.model, options.zoom),
             priority=batch.priority,
             before_each_turn=batch.before_each_turn,
         )
-        for number, one in enumerate(found[: config.options(place[0].name).regions]):
+        for number, one in enumerate(found[: options.regions]):
             mask = Mask(one.bitmap(embedded.size), one.score, one.stability)
             yield mask, _clicked(one, number, embedded.size, place, config), whole.note
 

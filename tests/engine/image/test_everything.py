@@ -23,7 +23,7 @@ from tests.fakes.networks import demo_model
 
 COARSE = Grid(points_per_side=8, pred_iou_thresh=0.6, stability_score_thresh=0.8)
 IN_CROPS = replace(COARSE, crop_n_layers=1, crop_n_points_downscale_factor=2)
-OURS = {"min_mask_region_area", "mask_nms_thresh"}
+OURS = {"min_mask_region_area", "mask_nms_thresh", "zoom_layer"}
 """What the package's generator doesn't do without its CUDA extension, or at all."""
 
 

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torchvision.ops import nms
 
+from label_studio_sam2.engine.image import zoom
 from label_studio_sam2.engine.image.decoding import Prepared
 from label_studio_sam2.engine.image.found_object import Edges, FoundObject
 from label_studio_sam2.engine.image.grid import Grid, point_grid, windows
@@ -125,7 +126,7 @@ def _sound(
         if stability < grid.stability_score_thresh:
             continue
         edges = Edges.of(full > 0, window.x0 + x0, window.y0 + y0)
-        if edges is not None and not _cut(edges, window, size):
+        if edges is not None and not _seen_elsewhere(edges, window, size, grid):
             x, y = (float(place) for place in clicks[click])
             yield _Candidate(
                 small,
@@ -175,6 +176,13 @@ def _stability(full: NDArray[np.float32], offset: float) -> float:
     """IoU of the masks above the higher and the lower cutoff; 0 where there is none."""
     lower = np.count_nonzero(full > -offset)
     return np.count_nonzero(full > offset) / lower if lower else 0.0
+
+
+def _seen_elsewhere(edges: Edges, window: Window, size: Size, grid: Grid) -> bool:
+    """Whether the crop cuts the mask, or is for what is smaller."""
+    extent = 1 + max(edges.x1 - edges.x0, edges.y1 - edges.y0)
+    large = window.layer > grid.crop_n_layers and zoom.ROOM * extent > max(window.size)
+    return large or _cut(edges, window, size)
 
 
 def _cut(edges: Edges, window: Window, size: Size) -> bool:

@@ -13,7 +13,7 @@ from label_studio_sam2.engine.image import zoom
 from label_studio_sam2.engine.image.zoom import Window
 from label_studio_sam2.engine.model import Model
 from label_studio_sam2.settings import DEMO
-from label_studio_sam2.types import Size
+from label_studio_sam2.types import Size, Zoom
 
 CROPPED_FROM = 2
 """A picture whose shorter side is this many times the model's is searched in crops too, by default."""
@@ -34,7 +34,8 @@ class Grid:
     `min_mask_region_area` (pixels): smaller holes are filled and smaller islands removed, after which duplicates
     are removed again; in the package this part needs its CUDA extension. 0: masks stay as they are.
     Ours are `mask_nms_thresh`: of two masks, not only boxes, that overlap by more, the better one is kept (1: both);
-    and `zoom_layer`: the crops are the windows that clicks take their second looks at, side by side (0: they are not).
+    and `zoom_layer`: small things are looked for in windows of that layer, side by side, as clicks look at them; it is
+    deeper than any crop (0: they are not).
     """
 
     points_per_side: int = 32
@@ -51,14 +52,15 @@ class Grid:
     zoom_layer: int = 0
 
     @classmethod
-    def of(cls, size: Size, model: Model) -> Grid:
+    def of(cls, size: Size, model: Model, look: Zoom = "auto") -> Grid:
         """What a model searches a picture of this size with: a large one in four crops besides, each with half the
-        clicks a side; one in which small things get a second look in its windows, each with a quarter of them."""
-        zoomed = zoom.deepest(size, model.image_size, "auto") > 0
+        clicks a side; and one in which small things get a second look for those in its windows, with a quarter."""
+        layer = zoom.PAYS_FROM["auto"]
+        zoomed = zoom.deepest(size, model.image_size, look) >= layer
         large = min(size) >= CROPPED_FROM * model.image_size
         grid = cls(
-            crop_n_layers=int(large and not zoomed),
-            zoom_layer=zoom.PAYS_FROM["auto"] if zoomed else 0,
+            crop_n_layers=int(large),
+            zoom_layer=layer if zoomed else 0,
             crop_n_points_downscale_factor=2,
             min_mask_region_area=100,
             mask_nms_thresh=0.7,
@@ -67,10 +69,8 @@ class Grid:
 
 
 def windows(size: Size, grid: Grid) -> list[Window]:
-    """The picture, and for each crop layer n the 4**n overlapping crops that cover it, or the windows that do."""
+    """The picture, for each crop layer n the 4**n overlapping crops that cover it, and the windows for small things."""
     cuts = [Window(0, 0, 0, size.width, size.height)]
-    if grid.zoom_layer:
-        cuts += zoom.tiles(grid.zoom_layer, size)
     for layer in range(1, grid.crop_n_layers + 1):
         across = 2**layer
         overlap = int(grid.crop_overlap_ratio * min(size) * (2 / across))
@@ -80,7 +80,7 @@ def windows(size: Size, grid: Grid) -> list[Window]:
             for x0 in ((width - overlap) * n for n in range(across))
             for y0 in ((height - overlap) * n for n in range(across))
         ]
-    return cuts
+    return cuts + (zoom.tiles(grid.zoom_layer, size) if grid.zoom_layer else [])
 
 
 def point_grid(grid: Grid, layer: int) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from math import ceil
+from math import ceil, floor
 from typing import NamedTuple
 
 import numpy as np
@@ -165,6 +165,6 @@ def _layer(longer: int, side: float) -> int:
 
 
 def _span(middle: float, side: float, length: int) -> tuple[int, int]:
-    step = side / STEPS
-    begin = min(max(0, round(round((middle - side / 2) / step) * step)), max(0, length - round(side)))
-    return begin, min(length, begin + round(side))
+    step, whole = side / STEPS, ceil(side)
+    begin = min(max(0, floor(round((middle - side / 2) / step) * step)), max(0, length - whole))
+    return begin, min(length, begin + whole)
