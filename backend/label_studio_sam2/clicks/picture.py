@@ -15,7 +15,7 @@ from label_studio_sam2.labelstudio.config.controls import LabelingConfig
 from label_studio_sam2.labelstudio.regions import prompts, results
 from label_studio_sam2.labelstudio.regions.prompts import RegionPrompt
 from label_studio_sam2.request.timing import stage
-from label_studio_sam2.task_media import by_picture, picture
+from label_studio_sam2.task_media import by_picture, picture, room_for_masks
 
 
 def segment(
@@ -48,10 +48,11 @@ def segment(
         turn = Turn(Priority.CLICK_DECODE, supersedes=_name(project, task, here[0]), since=came)
         looking = Looking(segmenter, model, shown, embedded, options.zoom, turn)
         found = looking.segment([pixels for _, pixels in asking], options.candidates)
-        for (prompt, _), masks in zip(asking, found, strict=True):
-            with stage("regions"):
-                regions += results.to_regions(masks, prompt, shown.note)
-                scores += [mask.trust for mask in masks[:1]]
+        with room_for_masks(embedded.size, options.candidates):
+            for (prompt, _), masks in zip(asking, found, strict=True):
+                with stage("regions"):
+                    regions += results.to_regions(masks, prompt, shown.note)
+                    scores += [mask.trust for mask in masks[:1]]
     if left_out and not usable:
         raise left_out[0]
     return Prediction(

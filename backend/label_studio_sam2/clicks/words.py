@@ -24,7 +24,7 @@ from label_studio_sam2.labelstudio.regions.prompts import RegionPrompt
 from label_studio_sam2.labelstudio.regions.values import rectangle_corners
 from label_studio_sam2.labelstudio.regions.words import Phrase
 from label_studio_sam2.request.timing import stage
-from label_studio_sam2.task_media import Place, picture
+from label_studio_sam2.task_media import Place, picture, room_for_masks
 from label_studio_sam2.types import Box, Mask, Picture, Size
 
 
@@ -129,9 +129,10 @@ def seen_on(  # noqa: PLR0917  each is what a search needs
         return
     embedded = segmenter.embed(shown, hurry.turn.priority)
     looking = Looking(segmenter, model, shown, embedded, options.zoom, hurry.turn, before_each_turn)
-    for mask, found in finder.objects(looking, boxes, most=options.regions):
-        label, question = asked[found.question]
-        yield Seen(mask, found.box, label, f"words: {question.words or label}")
+    with room_for_masks(embedded.size):
+        for mask, found in finder.objects(looking, boxes, most=options.regions):
+            label, question = asked[found.question]
+            yield Seen(mask, found.box, label, f"words: {question.words or label}")
 
 
 def _sought(

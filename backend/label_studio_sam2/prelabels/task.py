@@ -25,7 +25,7 @@ from label_studio_sam2.labelstudio.regions.prompts import Asked, RegionPrompt, i
 from label_studio_sam2.labelstudio.regions.words import Phrase, of_labels, parse, written
 from label_studio_sam2.prelabels.like import Examples
 from label_studio_sam2.settings import DEMO
-from label_studio_sam2.task_media import Place, by_picture, picture, shown
+from label_studio_sam2.task_media import Place, by_picture, picture, room_for_masks, shown
 from label_studio_sam2.types import Mask, Size
 
 Masks = Iterator[tuple[Mask, RegionPrompt, str]]
@@ -145,8 +145,9 @@ def _prompted(
         looking = looking.expecting([pixels for _, pixels in asking])
         for prompt, pixels in asking:
             batch.before_each_turn()
-            ((mask,),) = looking.segment([pixels])
-            yield mask, prompt, whole.note
+            with room_for_masks(embedded.size):
+                ((mask,),) = looking.segment([pixels])
+                yield mask, prompt, whole.note
 
 
 def _named(named: Sequence[Search], task: Task, batch: Batch, context: Context) -> Masks:
@@ -179,8 +180,9 @@ def _everything(task: Task, batch: Batch, context: Context) -> Masks:
             before_each_turn=batch.before_each_turn,
         )
         for number, one in enumerate(found[: options.regions]):
-            mask = Mask(one.bitmap(embedded.size), one.score, one.stability)
-            yield mask, _clicked(one, number, embedded.size, place, config), whole.note
+            with room_for_masks(embedded.size):
+                mask = Mask(one.bitmap(embedded.size), one.score, one.stability)
+                yield mask, _clicked(one, number, embedded.size, place, config), whole.note
 
 
 def _clicked(
