@@ -92,6 +92,19 @@ class PictureList:
         return picture(self.task, (self.tag, place), self.context)
 
 
+@dataclass(frozen=True)
+class TaskPictures(PictureList):
+    """The pictures that a tag shows of several tasks, one of each."""
+
+    tasks: Sequence[Task] = ()
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    def __getitem__(self, place: int) -> Picture:
+        return picture(self.tasks[place], (self.tag, None), self.context)
+
+
 def shown(task: Task, config: LabelingConfig) -> Iterator[Place]:
     """Every picture that the task shows."""
     for tag in config.objects.values():
