@@ -11,8 +11,8 @@ from cachetools import LRUCache
 from label_studio_sam2.media_files.large import PictureFile, cut
 from label_studio_sam2.types import Area, Pixels, View
 
-KEPT_BYTES = 128 << 20
-"""Three pictures of 12 megapixels."""
+KEPT_BYTES = 300_000_000
+"""One picture of 100 megapixels, or eight of twelve."""
 
 
 class RecentPictures:
