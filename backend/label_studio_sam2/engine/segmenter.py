@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextvars import copy_context
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -79,7 +78,7 @@ class Segmenter:
 
         def encode() -> Embedding:
             asker.check()
-            return self._encoded(picture, Turn(priority), key)
+            return self._encode(picture, Turn(priority), key)
 
         patience = CLICK_PATIENCE if priority <= Priority.CLICK_ENCODE else PATIENCE_SECONDS
         with stage("embedding"):
@@ -204,7 +203,7 @@ class Segmenter:
         def encode(window: Window) -> Embedding:
             """What clicks have left of it; windows that nobody clicked on would push pictures out."""
             part = picture.part(window.area)
-            return self.embed(part, priority).embedding if self.holds(part) else self._encoded(part, turn)
+            return self.embed(part, priority).embedding if self.holds(part) else self._encode(part, turn)
 
         with stage("everything"):
             return search(
@@ -243,11 +242,6 @@ class Segmenter:
         """Finishes what runs on the device; what comes later is refused."""
         self.lane.close()
         self.cache.close()
-
-    def _encoded(self, picture: Picture, turn: Turn, key: Hashable | None = None) -> Embedding:
-        with stage("load"):
-            view = picture.viewed()
-        return replace(self._encode(view.pixels, turn, key), size=view.size)
 
     def _frame_turn(self, work: Callable[[], T], /) -> T:
         return self.lane.run(Turn(Priority.VIDEO_FRAME), work)
