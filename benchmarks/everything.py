@@ -26,7 +26,8 @@ import numpy as np
 import torch
 from label_studio_sam2.engine.image import decoding, encoding, everything
 from label_studio_sam2.engine.image.decoding import Prepared
-from label_studio_sam2.engine.image.grid import Grid, Window, point_grid
+from label_studio_sam2.engine.image.grid import Grid, point_grid
+from label_studio_sam2.engine.image.zoom import Window
 from label_studio_sam2.engine.model import Model, load
 from label_studio_sam2.geometry import iou
 from label_studio_sam2.types import Bitmap, PackedMask, Pixels, Size

@@ -29,6 +29,7 @@ from label_studio_sam2.errors import NotReady, WrongModel
 from label_studio_sam2.labelstudio.api.client import LabelStudioClient
 from label_studio_sam2.labelstudio.media.media_store import MediaStore
 from label_studio_sam2.media_files.indexed_videos import IndexedVideos
+from label_studio_sam2.media_files.recent import RecentPictures
 from label_studio_sam2.settings import Settings
 
 
@@ -57,6 +58,7 @@ class Context:
         self.label_studio = LabelStudioClient.of(settings)
         self.media = MediaStore.of(settings, media_folder(settings), self.label_studio)
         self.videos = IndexedVideos(settings.max_image_pixels)
+        self.pictures = RecentPictures(settings.max_image_pixels)
         self.checks = BackgroundChecks(
             lambda before: all_checks.inside(settings, self.label_studio, Look(before=before)),
             lambda: all_checks.inside(settings, self.label_studio, Look(self.media)),

@@ -93,7 +93,13 @@ class Settings(BaseSettings):
     media_cache_mb: int = Field(
         8192, ge=0, description="bound of that folder; what is in use stays, whatever the bound"
     )
-    max_image_pixels: int = Field(100_000_000, gt=0, description="larger pictures are refused")
+    max_image_pixels: int = Field(
+        100_000_000,
+        gt=0,
+        lt=1 << 30,  # Label Studio's run lengths count a pixel's four bytes in 32 bits
+        description="so many are decoded at once; larger pictures are read part by part, up to 268,435,456 pixels, "
+        "where they are TIFFs in tiles or strips or baseline JPEGs, and refused otherwise",
+    )
     max_media_mb: int = Field(2048, gt=0, description="larger files are refused")
     predict_budget: float = Field(
         80, gt=0, description="seconds that a video answer may take before the rest goes on in the background"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -15,10 +16,17 @@ from label_studio_sam2.labelstudio.config.task_values import value_of
 from label_studio_sam2.labelstudio.media.media_store import MediaFile
 from label_studio_sam2.labelstudio.regions.prompts import RegionPrompt
 from label_studio_sam2.media_files import pictures
+from label_studio_sam2.media_files.room import Room
 from label_studio_sam2.media_files.videos import Video
 from label_studio_sam2.request import asker
 from label_studio_sam2.request.timing import stage
-from label_studio_sam2.types import Picture
+from label_studio_sam2.types import Area, Picture, Size, View
+
+MASKS = Room(1 << 30)
+"""For masks at their pictures' own size while they are made and written down."""
+
+MASK_BYTES = 2
+"""A pixel, with what is made of it on the way."""
 
 Place = tuple[ObjectTag, int | None]
 """A picture of a task: its tag, and its place where the tag shows a list."""
@@ -39,12 +47,16 @@ class VideoFile(NamedTuple):
 def picture(task: Task, place: Place, context: Context) -> Picture:
     """The task's picture: decoded only if it has to be encoded."""
     file = _file(task, place, context)
-    limit = context.settings.max_image_pixels
-    return Picture(
-        file.digest,
-        lambda: pictures.read(file.path, max_pixels=limit, name=file.url),
-        pictures.note(file.path),
-    )
+
+    def view(area: Area | None) -> View:
+        return context.pictures.view(file.digest, file.path, file.url, area)
+
+    return Picture(file.digest, lambda: view(None).pixels, pictures.note(file.path), view)
+
+
+def room_for_masks(size: Size, count: int = 1) -> AbstractContextManager[None]:
+    """For as long as somebody is at so many masks of a picture. Raises Busy where others' take too long."""
+    return MASKS.taken(MASK_BYTES * count * size.height * size.width, "the masks of so large a picture")
 
 
 def video(task: Task, tag: ObjectTag, context: Context) -> VideoFile:
@@ -78,6 +90,19 @@ class PictureList:
 
     def __getitem__(self, place: int) -> Picture:
         return picture(self.task, (self.tag, place), self.context)
+
+
+@dataclass(frozen=True)
+class TaskPictures(PictureList):
+    """The pictures that a tag shows of several tasks, one of each."""
+
+    tasks: Sequence[Task] = ()
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    def __getitem__(self, place: int) -> Picture:
+        return picture(self.tasks[place], (self.tag, None), self.context)
 
 
 def shown(task: Task, config: LabelingConfig) -> Iterator[Place]:

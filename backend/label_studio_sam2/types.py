@@ -36,6 +36,26 @@ class Box(NamedTuple):
     y1: float
 
 
+class Area(NamedTuple):
+    """A part of a picture in whole pixels; x1 and y1 are exclusive."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    @property
+    def size(self) -> Size:
+        return Size(self.y1 - self.y0, self.x1 - self.x0)
+
+
+class View(NamedTuple):
+    """Pixels, scaled down or not, of what has this size."""
+
+    pixels: Pixels
+    size: Size
+
+
 class Point(NamedTuple):
     """A click in pixels; a negative one says "not this"."""
 
@@ -119,12 +139,27 @@ class Mask:
 class Picture:
     """A picture by the hash of its file's bytes; `load` decodes it only when it has to be encoded.
 
-    `note` tells the annotator in a sentence what the picture lacks; empty where it is whole.
+    `note` tells the annotator in a sentence what the picture lacks; empty where it is whole. `view` is given where the
+    picture, or a part of it, may have to be scaled down to be decoded.
     """
 
     digest: str
     load: Callable[[], Pixels]
     note: str = ""
+    view: Callable[[Area | None], View] | None = None
+
+    def viewed(self, area: Area | None = None) -> View:
+        """The picture, or a part of it, decoded."""
+        if self.view:
+            return self.view(area)
+        pixels = self.load()
+        x0, y0, x1, y1 = area or (0, 0, *pixels.shape[1::-1])
+        return View(pixels[y0:y1, x0:x1].copy() if area else pixels, Size(y1 - y0, x1 - x0))
+
+    def part(self, area: Area) -> Picture:
+        """As a picture of its own."""
+        name = f"{self.digest}+{','.join(map(str, area))}"
+        return Picture(name, lambda: self.viewed(area).pixels, self.note, lambda _: self.viewed(area))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from label_studio_sam2.errors import Busy, MediaUnavailable, MediaUnreadable, TooLarge
 from label_studio_sam2.media_files import pictures
+from label_studio_sam2.media_files.rgb import STRIP_PIXELS
 from label_studio_sam2.media_files.room import Room
 from label_studio_sam2.types import Pixels
 from PIL import Image, ImageOps
@@ -127,7 +128,7 @@ def test_of_several_frames_the_first_is_taken(tmp_path: Path) -> None:
 def test_a_picture_taller_than_a_strip_is_put_together_rightly(
     tmp_path: Path,
 ) -> None:
-    tall = np.tile(noise(50, 41), (pictures.STRIP_PIXELS // (50 * 41) + 30, 1, 1))
+    tall = np.tile(noise(50, 41), (STRIP_PIXELS // (50 * 41) + 30, 1, 1))
     path = saved(tmp_path / "a.bmp", Image.fromarray(tall))
     assert np.array_equal(pictures.read(path, max_pixels=2 * tall.size), tall)
 

@@ -37,7 +37,7 @@ class Pool(NamedTuple):
 
 POOLS = (
     Pool({"track": 6, "opened": 4, "warm": 2}, workers=8, queued=200),
-    Pool({"masks": 4, "warm project": 1}, workers=4, queued=200),
+    Pool({"masks": 4, "warm project": 1, "follow": 1}, workers=4, queued=200),
     Pool({"fit": 1}, workers=1, queued=50),
 )
 """What somebody clicks on or looks at never waits for a worker behind what whole projects ask for, nor an opened task

@@ -128,11 +128,14 @@ class Film:
     def _plans(
         self, drawn: Sequence[Any], config: LabelingConfig
     ) -> tuple[list[FilmPlan], list[RequestError]]:
-        """For each object that is asked for, and the errors of what can't be used."""
         asked = prompts.from_regions(drawn, config, corrections=True)
-        left_out = list(asked.left_out)
-        plans = []
-        for one in listed.objects(asked.prompts):
+        plans, left_out = self.plans(asked.prompts)
+        return plans, [*asked.left_out, *left_out]
+
+    def plans(self, asked: Sequence[RegionPrompt]) -> tuple[list[FilmPlan], list[RequestError]]:
+        """For each object that is asked for, and the errors of what can't be used."""
+        plans, left_out = [], list[RequestError]()
+        for one in listed.objects(asked):
             usable: list[RegionPrompt] = []
             pixels: dict[int, Prompt] = {}
             for prompt in one.prompts:
@@ -178,7 +181,7 @@ class Film:
         unreadable = {place: error for run in runs for place, error in run.unreadable.items()}
         run = TrackingRun(
             assignment,
-            lambda: self._followed(knowing, unreadable),
+            lambda: self.followed(knowing, unreadable),
             sum(plan.left for plan in knowing),
             unawaited=storing(lambda run: self._answer(plans, run), self.task, self.context),
             failed=failing(self.task, self.project, self.context),
@@ -189,10 +192,10 @@ class Film:
                 run.take_over(earlier, plan.object.id, leg.span)
         return run
 
-    def _followed(
+    def followed(
         self, plans: Sequence[FilmPlan], unreadable: dict[int, ServiceError]
     ) -> Iterator[tuple[FrameMask]]:
-        """Mask by mask, those nearest to where their object was asked for first."""
+        """Mask by mask, those nearest to where their object was asked for first; what can't be read is passed over."""
         firsts = {plan.object.id: plan.first for plan in plans}
 
         def tracked(name: str, target: Target) -> Iterator[FrameMask]:

@@ -15,7 +15,7 @@ from label_studio_sam2.labelstudio.config.controls import LabelingConfig
 from label_studio_sam2.labelstudio.regions import prompts, results
 from label_studio_sam2.labelstudio.regions.prompts import RegionPrompt
 from label_studio_sam2.request.timing import stage
-from label_studio_sam2.task_media import by_picture, picture
+from label_studio_sam2.task_media import by_picture, picture, room_for_masks
 from label_studio_sam2.types import Prompt
 
 
@@ -50,9 +50,10 @@ def segment(
         for answering, some in _by_model(model, asking):
             looking = Looking(segmenter, answering, shown, embedded, options.zoom, turn)
             found = looking.segment([pixels for _, pixels in some], options.candidates)
-            with stage("regions"):
+            with room_for_masks(embedded.size, options.candidates):
                 for (prompt, _), masks in zip(some, found, strict=True):
-                    regions += results.to_regions(masks, prompt, shown.note)
+                    with stage("regions"):
+                        regions += results.to_regions(masks, prompt, shown.note)
                     scores += [mask.trust for mask in masks[:1]]
     if left_out and not usable:
         raise left_out[0]

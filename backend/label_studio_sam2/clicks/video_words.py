@@ -182,7 +182,7 @@ def _seen(  # noqa: PLR0917  each is what a look needs
 ) -> Iterator[tuple[Mask, Plan]]:
     """What the words name on a frame, the best rated first."""
     hurry = Hurry(Turn(Priority.VIDEO_FRAME), sightings.before_each_turn)
-    size, options = asked.file.video.size, asked.options
+    size, options = asked.file.video.size, replace(asked.options, zoom="false")
     sought = Search((asked.tag, None), asked.phrases)
     for seen in seen_on(asked.file.picture(frame), sought, options, model, context, hurry):
         box = tight_box(seen.mask.bitmap)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from label_studio_sam2.clicks import picture as clicks
 from label_studio_sam2.context import Context
 from label_studio_sam2.engine.model import Model
+from label_studio_sam2.engine.second_look import Looking
 from label_studio_sam2.engine.turn import Priority, Turn
 from label_studio_sam2.engine.words.finder import Question
 from label_studio_sam2.engine.words.tokens import Example
@@ -23,7 +24,7 @@ from label_studio_sam2.labelstudio.regions.prompts import RegionPrompt
 from label_studio_sam2.labelstudio.regions.values import rectangle_corners
 from label_studio_sam2.labelstudio.regions.words import Phrase
 from label_studio_sam2.request.timing import stage
-from label_studio_sam2.task_media import Place, picture
+from label_studio_sam2.task_media import Place, picture, room_for_masks
 from label_studio_sam2.types import Box, Mask, Picture, Size
 
 
@@ -127,16 +128,11 @@ def seen_on(  # noqa: PLR0917  each is what a search needs
     if not boxes:
         return
     embedded = segmenter.embed(shown, hurry.turn.priority)
-    for mask, found in finder.objects(
-        model,
-        embedded,
-        boxes,
-        most=options.regions,
-        turn=hurry.turn,
-        before_each_turn=before_each_turn,
-    ):
-        label, question = asked[found.question]
-        yield Seen(mask, found.box, label, f"words: {question.words or label}")
+    looking = Looking(segmenter, model, shown, embedded, options.zoom, hurry.turn, before_each_turn)
+    with room_for_masks(embedded.size):
+        for mask, found in finder.objects(looking, boxes, most=options.regions):
+            label, question = asked[found.question]
+            yield Seen(mask, found.box, label, f"words: {question.words or label}")
 
 
 def _sought(

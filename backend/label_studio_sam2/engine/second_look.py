@@ -6,18 +6,19 @@ remembered, so all clicks on one object are answered from the same window, and t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 from label_studio_sam2.engine.cache.embedded import Embedded
 from label_studio_sam2.engine.image import certainty, zoom
 from label_studio_sam2.engine.image.decoding import Decoded
-from label_studio_sam2.engine.image.grid import Window
+from label_studio_sam2.engine.image.zoom import Window
 from label_studio_sam2.engine.model import Model
 from label_studio_sam2.engine.segmenter import Segmenter
 from label_studio_sam2.engine.turn import CLICK, Priority, Turn
-from label_studio_sam2.types import Box, Mask, Picture, Pixels, Point, Prompt, Zoom
+from label_studio_sam2.types import Box, Mask, Picture, Point, Prompt, Zoom
 
 TRUSTED = 0.6
 """Predicted IoU times stability below which a click's first mask says nothing of its object's size."""
@@ -55,7 +56,8 @@ class Look(NamedTuple):
 
 @dataclass(frozen=True)
 class Looking:
-    """At one picture, whose embedding is there, for one model; `zoom` says whether more than once."""
+    """At one picture, whose embedding is there, for one model; `zoom` says whether more than once. `before_each_turn`
+    may raise to break off before a window is encoded; `shared` are the windows of boxes that were expected."""
 
     segmenter: Segmenter
     model: Model
@@ -63,14 +65,24 @@ class Looking:
     embedded: Embedded
     zoom: Zoom = "auto"
     turn: Turn = CLICK
+    before_each_turn: Callable[[], None] = lambda: None
+    shared: Mapping[Box, Window | None] = field(default_factory=dict)
 
-    def segment(self, prompts: Sequence[Prompt], candidates: int = 1) -> list[list[Mask]]:
-        """As `Segmenter.segment` does it."""
-        if not self._deepest:
-            return self.segmenter.segment(
-                self.model, self.embedded, prompts, candidates=candidates, turn=self.turn
-            )
-        return [self._masks(self._look(prompt), candidates) for prompt in prompts]
+    def expecting(self, prompts: Sequence[Prompt]) -> Looking:
+        """For all of these, a few at a time: their boxes share windows where they would need too many."""
+        boxes = [zoom.box_of(prompt) for prompt in prompts if prompt.box is not None]
+        windows = zoom.windows_around(boxes, self.embedded.size, self.model.image_size, self.zoom)
+        return replace(self, shared=dict(zip(boxes, windows, strict=True)))
+
+    def segment(self, prompts: Sequence[Prompt], candidates: int = 1) -> Iterator[list[Mask]]:
+        """As `Segmenter.segment` does it, one prompt's masks after the other: those of large pictures are large."""
+        if self._deepest:
+            looks = map(self._look, prompts)
+        else:
+            decoded = self.segmenter.decode(self.model, self.embedded, prompts, turn=self.turn)
+            looks = map(partial(Look, self._all), decoded)
+        for look in looks:
+            yield self._masks(look, candidates)
 
     def _masks(self, look: Look, candidates: int) -> list[Mask]:
         masks = self.segmenter.masks(look.decoded, look.window.size, candidates)
@@ -120,12 +132,8 @@ class Looking:
     def _in(self, window: Window, prompt: Prompt) -> Look:
         if not window.layer:
             return Look(window, self._decoded(self.embedded, prompt))
-        _, x0, y0, x1, y1 = window
-
-        def load() -> Pixels:
-            return self.picture.load()[y0:y1, x0:x1].copy()
-
-        part = Picture(f"{self.picture.digest}+{x0},{y0},{x1},{y1}", load)
+        self.before_each_turn()
+        part = self.picture.part(window.area)
         priority = (
             Priority.CLICK_ENCODE if self.turn.priority == Priority.CLICK_DECODE else self.turn.priority
         )
@@ -136,6 +144,8 @@ class Looking:
         return decoded
 
     def _window(self, box: Box) -> Window | None:
+        if box in self.shared:
+            return self.shared[box]
         return zoom.window_around(box, self.embedded.size, self.model.image_size, self.zoom)
 
     @property

@@ -26,6 +26,7 @@ from label_studio_sam2.engine.image.grid import Grid
 from label_studio_sam2.engine.image.picture_encoder import PictureEncoder
 from label_studio_sam2.engine.image.searching import search
 from label_studio_sam2.engine.image.upsampling import upsample
+from label_studio_sam2.engine.image.zoom import Window
 from label_studio_sam2.engine.lane import Lane
 from label_studio_sam2.engine.model import Model
 from label_studio_sam2.engine.turn import CLICK, Priority, Turn
@@ -77,9 +78,7 @@ class Segmenter:
 
         def encode() -> Embedding:
             asker.check()
-            with stage("load"):
-                pixels = picture.load()
-            return self._encode(pixels, Turn(priority), key)
+            return self._encode(picture, Turn(priority), key)
 
         patience = CLICK_PATIENCE if priority <= Priority.CLICK_ENCODE else PATIENCE_SECONDS
         with stage("embedding"):
@@ -200,13 +199,18 @@ class Segmenter:
         `before_each_turn` on the device may raise to break off.
         """
         turn = Turn(priority)
+
+        def encode(window: Window) -> Embedding:
+            """What clicks have left of it; windows that nobody clicked on would push pictures out."""
+            part = picture.part(window.area)
+            return self.embed(part, priority).embedding if self.holds(part) else self._encode(part, turn)
+
         with stage("everything"):
             return search(
                 model,
-                picture,
                 embedded.embedding,
                 grid or Grid.of(embedded.size, model),
-                encode=lambda pixels: self._encode(pixels, turn),
+                encode=encode,
                 on_device=lambda work: self.run(turn, work),
                 before_each_turn=before_each_turn,
             )

@@ -17,20 +17,18 @@ from typing import IO, NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from label_studio_sam2.errors import MediaUnavailable, MediaUnreadable, TooLarge
 from label_studio_sam2.media_files import pixel_data
 from label_studio_sam2.media_files.kinds import kind_of
 from label_studio_sam2.media_files.pixel_data import UPRIGHT, PixelData
+from label_studio_sam2.media_files.rgb import rgb
 from label_studio_sam2.media_files.room import Room
 from label_studio_sam2.types import Pixels, Size
 
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO")
 """What is decoded; Pillow's other plug-ins (one starts Ghostscript) never see a stranger's bytes."""
-
-STRIP_PIXELS = 4_000_000
 
 ROOM = Room(1 << 30)
 """For the pixels of all pictures that are being decoded or wait to be encoded; the largest decode one at a time."""
@@ -88,13 +86,17 @@ def read(path: Path, *, max_pixels: int, name: str = "The picture", room: Room =
     pixel is decoded, MediaUnreadable for what is no picture, MediaUnavailable where the file is gone, Busy where there
     is no room in time.
     """
-    with _open(path, name) as file, _FILES.taken(FILE_COPIES * path.stat().st_size, name):
-        wrapped = pixel_data.read(file)
-        with _header(BytesIO(wrapped.content) if wrapped else file, file, name) as picture:
-            _bounded(picture, wrapped, max_pixels, name)
-            with room.taken(_bytes_to_decode(picture), name):
-                pixels = _pixels(picture, wrapped, name)
-                room.held_by(pixels)
+    with opened(path, name) as found:
+        return decoded(found, max_pixels, name, room)
+
+
+def decoded(found: Opened, max_pixels: int, name: str, room: Room) -> Pixels:
+    """As `read` does it."""
+    picture, wrapped, _ = found
+    _bounded(picture, wrapped, max_pixels, name)
+    with room.taken(_bytes_to_decode(picture), name), damage(name):
+        pixels = turned(_decode(picture, wrapped), orientation(picture, wrapped))
+        room.held_by(pixels)
     return pixels
 
 
@@ -109,14 +111,10 @@ class Shown(NamedTuple):
 
 def shown(path: Path, *, max_pixels: int, name: str = "The picture") -> Shown:
     """Without decoding it. Raises what `read` raises."""
-    with _open(path, name) as file:
-        wrapped = pixel_data.read(file)
-        with _header(file, file, name) as picture:
-            _bounded(picture, wrapped, max_pixels, name)
-            orientation = wrapped.orientation if wrapped else _avif_orientation(picture)
-            width, height = picture.size
-            size = Size(width, height) if orientation in _SIDEWAYS else Size(height, width)
-            return Shown(size, picture.format or "", orientation not in _TURNS)
+    with opened(path, name, as_it_is=True) as (picture, wrapped, _):
+        _bounded(picture, wrapped, max_pixels, name)
+        turn = orientation(picture, wrapped)
+        return Shown(upright_size(picture, turn), picture.format or "", turn not in _TURNS)
 
 
 def note(path: Path) -> str:
@@ -126,6 +124,25 @@ def note(path: Path) -> str:
             return CUT_OFF if pixel_data.cut_off(file) else ""
     except OSError:
         return ""  # said when it is read
+
+
+class Opened(NamedTuple):
+    """What Pillow says of a file's header, its pixels without what is wrapped around them, and the file."""
+
+    picture: Image.Image
+    wrapped: PixelData | None
+    file: IO[bytes]
+
+
+@contextmanager
+def opened(path: Path, name: str, *, as_it_is: bool = False) -> Iterator[Opened]:
+    """A picture's file with nothing of it decoded. `as_it_is`: its pixels aren't wanted, so nothing of it is copied.
+    Raises MediaUnreadable, MediaUnavailable, Busy."""
+    with _open(path, name) as file, _FILES.taken(FILE_COPIES * path.stat().st_size, name):
+        wrapped = pixel_data.read(file)
+        content = file if as_it_is or not wrapped else BytesIO(wrapped.content)
+        with header(content, file, name) as picture:
+            yield Opened(picture, wrapped, file)
 
 
 @contextmanager
@@ -139,7 +156,8 @@ def _open(path: Path, name: str) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _header(content: IO[bytes], file: IO[bytes], name: str) -> Iterator[Image.Image]:
+def header(content: IO[bytes], file: IO[bytes], name: str) -> Iterator[Image.Image]:
+    """Of a picture that stands in `content`, which is `file` or was made of it."""
     # Given a path, Pillow maps uncompressed files into memory, and then turns TIFFs wrongly.
     content.seek(0)
     try:
@@ -183,18 +201,30 @@ def _quiet_pillow() -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def _pixels(picture: Image.Image, wrapped: PixelData | None, name: str) -> Pixels:
-    orientation = wrapped.orientation if wrapped else _avif_orientation(picture)
+@contextmanager
+def damage(name: str) -> Iterator[None]:
+    """Raises MediaUnreadable for what decoding raises."""
     try:
-        pixels = _decode(picture, wrapped)
+        yield
     except _DAMAGE as problem:
         raise MediaUnreadable(f"{name} is damaged or cut short ({problem}).") from problem
+
+
+def turned(pixels: Pixels, orientation: int) -> Pixels:
+    """Upright and contiguous."""
     upright = _TURNS.get(orientation)
     return np.ascontiguousarray(upright(pixels)) if upright else pixels
 
 
-def _avif_orientation(picture: Image.Image) -> int:
-    """Pillow writes what irot and imir say into the EXIF that it hands out; it turns TIFFs itself."""
+def upright_size(picture: Image.Image, orientation: int) -> Size:
+    width, height = picture.size
+    return Size(width, height) if orientation in _SIDEWAYS else Size(height, width)
+
+
+def orientation(picture: Image.Image, wrapped: PixelData | None) -> int:
+    """Pillow writes what an AVIF's irot and imir say into the EXIF that it hands out; it turns TIFFs itself."""
+    if wrapped:
+        return wrapped.orientation
     exif = picture.info.get("exif", b"") if picture.format == "AVIF" else b""
     return pixel_data.exif_orientation(exif.removeprefix(b"Exif\0\0")) or UPRIGHT
 
@@ -206,38 +236,4 @@ def _decode(picture: Image.Image, wrapped: PixelData | None) -> Pixels:
         pixels = cv2.imdecode(np.frombuffer(wrapped.content, np.uint8), flags)
         if pixels is not None and pixels.shape[1::-1] == picture.size:
             return np.asarray(pixels, np.uint8)
-    picture.load()
-    return _in_strips(picture, _converter(picture))
-
-
-def _in_strips(picture: Image.Image, convert: Callable[[Image.Image], NDArray[np.uint8]]) -> Pixels:
-    """Convert a few rows at a time, so that a large picture is never held in three forms at once."""
-    width, height = picture.size
-    pixels = np.empty((height, width, 3), np.uint8)
-    rows = max(1, STRIP_PIXELS // width)
-    for top in range(0, height, rows):
-        bottom = min(top + rows, height)
-        pixels[top:bottom] = convert(picture.crop((0, top, width, bottom)))
-    return pixels
-
-
-def _converter(picture: Image.Image) -> Callable[[Image.Image], NDArray[np.uint8]]:
-    if picture.mode.startswith("I;16"):
-        return lambda strip: (np.asarray(strip) >> 8).astype(np.uint8)[..., None]
-    if picture.mode in {"I", "F"}:
-        return _stretch(picture)
-    if picture.has_transparency_data:
-        return _over_white
-    return lambda strip: np.asarray(strip.convert("RGB"))
-
-
-def _stretch(picture: Image.Image) -> Callable[[Image.Image], NDArray[np.uint8]]:
-    """32-bit greys have no agreed white: the darkest becomes 0 and the lightest 255."""
-    low, high = np.asarray(picture.getextrema(), np.float64)
-    scale = 255 / (high - low) if high > low else 0.0
-    return lambda strip: ((np.asarray(strip, np.float64) - low) * scale).astype(np.uint8)[..., None]
-
-
-def _over_white(strip: Image.Image) -> NDArray[np.uint8]:
-    white = Image.new("RGBA", strip.size, "white")
-    return np.asarray(Image.alpha_composite(white, strip.convert("RGBA")).convert("RGB"))
+    return rgb(picture)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from label_studio_sam2.clicks.words import Hurry, Search, on_picture
 from label_studio_sam2.context import Context
 from label_studio_sam2.engine.checkpoints import CHECKPOINTS
 from label_studio_sam2.engine.image.found_object import FoundObject
+from label_studio_sam2.engine.image.grid import Grid
 from label_studio_sam2.engine.model import Model
 from label_studio_sam2.engine.second_look import Looking
 from label_studio_sam2.engine.turn import Priority, Turn
@@ -25,7 +27,7 @@ from label_studio_sam2.labelstudio.regions.prompts import Asked, RegionPrompt, i
 from label_studio_sam2.labelstudio.regions.words import Phrase, of_labels, parse, written
 from label_studio_sam2.prelabels.like import Examples
 from label_studio_sam2.settings import DEMO
-from label_studio_sam2.task_media import Place, by_picture, picture, shown
+from label_studio_sam2.task_media import Place, by_picture, picture, room_for_masks, shown
 from label_studio_sam2.types import Mask, Size
 
 Masks = Iterator[tuple[Mask, RegionPrompt, str]]
@@ -140,14 +142,15 @@ def _prompted(
         embedded = segmenter.embed(whole, batch.priority)
         asking, unusable = in_pixels(here, embedded.size)
         left_out += unusable
+        zoom, turn = here[0].options.zoom, Turn(batch.priority)
+        looking = Looking(segmenter, batch.model, whole, embedded, zoom, turn, batch.before_each_turn)
+        looking = looking.expecting([pixels for _, pixels in asking])
         for prompt, pixels in asking:
             batch.before_each_turn()
-            turn = Turn(batch.priority)
-            looking = Looking(
-                segmenter, batch.model.of(prompt.labels), whole, embedded, prompt.options.zoom, turn
-            )
-            ((mask,),) = looking.segment([pixels])
-            yield mask, prompt, whole.note
+            answering = replace(looking, model=batch.model.of(prompt.labels))
+            with room_for_masks(embedded.size):
+                ((mask,),) = answering.segment([pixels])
+                yield mask, prompt, whole.note
 
 
 def _named(named: Sequence[Search], task: Task, batch: Batch, context: Context) -> Masks:
@@ -170,16 +173,19 @@ def _everything(task: Task, batch: Batch, context: Context) -> Masks:
         batch.before_each_turn()
         whole = picture(task, place, context)
         embedded = segmenter.embed(whole, batch.priority)
+        options = config.options(place[0].name)
         found = segmenter.everything(
             batch.model,
             whole,
             embedded,
+            grid=Grid.of(embedded.size, batch.model, options.zoom),
             priority=batch.priority,
             before_each_turn=batch.before_each_turn,
         )
-        for number, one in enumerate(found[: config.options(place[0].name).regions]):
-            mask = Mask(one.bitmap(embedded.size), one.score, one.stability)
-            yield mask, _clicked(one, number, embedded.size, place, config), whole.note
+        for number, one in enumerate(found[: options.regions]):
+            with room_for_masks(embedded.size):
+                mask = Mask(one.bitmap(embedded.size), one.score, one.stability)
+                yield mask, _clicked(one, number, embedded.size, place, config), whole.note
 
 
 def _clicked(

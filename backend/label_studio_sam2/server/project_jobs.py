@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
 from label_studio_sam2.background.job import Job
 from label_studio_sam2.context import Context
 from label_studio_sam2.learning import webhooks
-from label_studio_sam2.prelabels import batch, warming
+from label_studio_sam2.prelabels import batch, follow, warming
 
 
 class ProjectJob(BaseModel):
-    """POST /jobs. `everything`, `find`: also where the project's config doesn't say so."""
+    """POST /jobs. `everything`, `find`: also where the project's config doesn't say so. `tasks`: those to follow
+    through, in their order; without them all of the project's."""
 
-    kind: Literal["warm", "predict", "fit"]
+    kind: Literal["warm", "predict", "fit", "follow"]
     project: int = Field(gt=0)
     everything: bool = False
     find: bool = False
     words: str | None = Field(None, max_length=100_000)
     like: bool = False
+    tasks: list[Annotated[int, Field(gt=0)]] | None = Field(None, min_length=2, max_length=follow.MOST_TASKS)
 
 
 START: Mapping[str, Callable[[ProjectJob, Context], Job]] = {
@@ -34,6 +36,7 @@ START: Mapping[str, Callable[[ProjectJob, Context], Job]] = {
         words=asked.words,
         like=asked.like,
     ),
+    "follow": lambda asked, context: follow.follow_tasks(asked.project, asked.tasks, context),
     "fit": lambda asked, context: webhooks.submit(asked.project, context),
 }
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from label_studio_sam2.engine.image import decoding, encoding, everything
 from label_studio_sam2.engine.image.decoding import Prepared
 from label_studio_sam2.engine.image.everything import FoundObject, without_small_regions
-from label_studio_sam2.engine.image.grid import Grid, Window, windows
+from label_studio_sam2.engine.image.grid import Grid, windows
+from label_studio_sam2.engine.image.zoom import Window
 from label_studio_sam2.geometry import iou
 from label_studio_sam2.types import Pixels, Size
 from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
@@ -22,7 +23,7 @@ from tests.fakes.networks import demo_model
 
 COARSE = Grid(points_per_side=8, pred_iou_thresh=0.6, stability_score_thresh=0.8)
 IN_CROPS = replace(COARSE, crop_n_layers=1, crop_n_points_downscale_factor=2)
-OURS = {"min_mask_region_area", "mask_nms_thresh"}
+OURS = {"min_mask_region_area", "mask_nms_thresh", "zoom_layer"}
 """What the package's generator doesn't do without its CUDA extension, or at all."""
 
 

@@ -43,6 +43,31 @@ def test_neighbours_share_their_window(case: tuple[Size, Box]) -> None:
         assert zoom.window_at(Point(middle.x + nudge, middle.y - nudge), window.layer, size) == window
 
 
+@given(st.integers(300, 9000), st.integers(300, 9000), st.integers(1, 3))
+def test_windows_side_by_side_cover_the_picture(height: int, width: int, layer: int) -> None:
+    size = Size(height, width)
+    covered = np.zeros((-(-height // 10), -(-width // 10)), np.bool_)
+    for window in zoom.tiles(layer, size):
+        covered[window.y0 // 10 : -(-window.y1 // 10), window.x0 // 10 : -(-window.x1 // 10)] = True
+        assert max(window.size) <= -(-max(size) // 2**layer)
+    assert covered.all()
+
+
+def test_many_objects_share_windows_so_that_a_few_hold_them() -> None:
+    size = Size(3000, 4000)
+    boxes = [Box(x, y, x + 25, y + 25) for x in range(40, 4000, 300) for y in range(40, 3000, 300)]
+    alone = [zoom.window_around(box, size, 256, "auto") for box in boxes]
+    shared = zoom.windows_around(boxes, size, 256, "auto")
+    few = {*shared} - {None}
+    assert len({*alone}) > 80
+    assert 8 < len(few) <= zoom.MOST_WINDOWS
+    assert sum(window is not None for window in shared) > len(boxes) / 2
+    assert all(
+        zoom.holds(window, Prompt(box=box)) for box, window in zip(boxes, shared, strict=True) if window
+    )
+    assert zoom.windows_around(boxes[:9], size, 256, "auto") == alone[:9]
+
+
 def test_what_is_large_or_not_to_be_looked_at_again_has_no_window() -> None:
     size = Size(3000, 4000)
     assert zoom.window_around(Box(0, 0, 700, 500), size, 1024, "auto") is None

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from label_studio_sam2.engine.cache.embedding_cache import EmbeddingCache
 from label_studio_sam2.engine.lane import Lane
+from label_studio_sam2.engine.second_look import Looking
 from label_studio_sam2.engine.segmenter import Segmenter
 from label_studio_sam2.engine.words.boxes import FoundBox, Rated, distinct
 from label_studio_sam2.engine.words.finder import Finder, Question
@@ -52,12 +53,13 @@ def test_each_object_is_found_once_by_the_best_of_what_claims_it(
 
 def test_two_boxes_whose_masks_are_one_objects_give_one_mask(finder: Finder) -> None:
     pixels, _ = painted(red=(150, 150), blue=(300, 80))
-    embedded = finder.segmenter.embed(Picture("p", lambda: pixels))
+    picture = Picture("p", lambda: pixels)
+    looking = Looking(finder.segmenter, demo_model(), picture, finder.segmenter.embed(picture))
     boxes = [
         FoundBox(Box(*box), n, 0.9 - n / 10)
         for n, box in enumerate([(104, 104, 196, 196), (90, 104, 196, 215)])
     ]
-    ((mask, found),) = finder.objects(demo_model(), embedded, boxes, most=9)
+    ((mask, found),) = finder.objects(looking, boxes, most=9)
     assert (found, mask.score) == (boxes[0], 0.9)
 
 

@@ -17,9 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torchvision.ops import nms
 
+from label_studio_sam2.engine.image import zoom
 from label_studio_sam2.engine.image.decoding import Prepared
 from label_studio_sam2.engine.image.found_object import Edges, FoundObject
-from label_studio_sam2.engine.image.grid import Grid, Window, point_grid, windows
+from label_studio_sam2.engine.image.grid import Grid, point_grid, windows
+from label_studio_sam2.engine.image.zoom import Window
 from label_studio_sam2.types import Bitmap, PackedMask, Point, Size
 
 EDGE = 20.0
@@ -77,7 +79,7 @@ def find(
         kept = [here[n] for n in _distinct([(c.edges, c.score) for c in here], grid.box_nms_thresh)]
         candidates += kept
         areas += [window.size.height * window.size.width] * len(kept)
-    if grid.crop_n_layers:  # of one object's masks, that from the smallest crop
+    if grid.crop_n_layers or grid.zoom_layer:  # of one object's masks, that from the smallest crop
         rated = [(c.edges, 1 / area) for c, area in zip(candidates, areas, strict=True)]
         candidates = [candidates[n] for n in _distinct(rated, grid.crop_nms_thresh)]
     found: list[FoundObject] = []
@@ -124,7 +126,7 @@ def _sound(
         if stability < grid.stability_score_thresh:
             continue
         edges = Edges.of(full > 0, window.x0 + x0, window.y0 + y0)
-        if edges is not None and not _cut(edges, window, size):
+        if edges is not None and not _seen_elsewhere(edges, window, size, grid):
             x, y = (float(place) for place in clicks[click])
             yield _Candidate(
                 small,
@@ -174,6 +176,13 @@ def _stability(full: NDArray[np.float32], offset: float) -> float:
     """IoU of the masks above the higher and the lower cutoff; 0 where there is none."""
     lower = np.count_nonzero(full > -offset)
     return np.count_nonzero(full > offset) / lower if lower else 0.0
+
+
+def _seen_elsewhere(edges: Edges, window: Window, size: Size, grid: Grid) -> bool:
+    """Whether the crop cuts the mask, or is for what is smaller."""
+    extent = 1 + max(edges.x1 - edges.x0, edges.y1 - edges.y0)
+    large = window.layer > grid.crop_n_layers and zoom.ROOM * extent > max(window.size)
+    return large or _cut(edges, window, size)
 
 
 def _cut(edges: Edges, window: Window, size: Size) -> bool:

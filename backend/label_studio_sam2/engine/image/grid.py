@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from label_studio_sam2.engine.image import zoom
+from label_studio_sam2.engine.image.zoom import Window
 from label_studio_sam2.engine.model import Model
 from label_studio_sam2.settings import DEMO
-from label_studio_sam2.types import Size
+from label_studio_sam2.types import Size, Zoom
 
 CROPPED_FROM = 2
 """A picture whose shorter side is this many times the model's is searched in crops too, by default."""
@@ -31,7 +33,9 @@ class Grid:
 
     `min_mask_region_area` (pixels): smaller holes are filled and smaller islands removed, after which duplicates
     are removed again; in the package this part needs its CUDA extension. 0: masks stay as they are.
-    `mask_nms_thresh` is ours: of two masks, not only boxes, that overlap by more, the better one is kept. 1: both.
+    Ours are `mask_nms_thresh`: of two masks, not only boxes, that overlap by more, the better one is kept (1: both);
+    and `zoom_layer`: small things are looked for in windows of that layer, side by side, as clicks look at them; it is
+    deeper than any crop (0: they are not).
     """
 
     points_per_side: int = 32
@@ -45,14 +49,18 @@ class Grid:
     crop_n_points_downscale_factor: int = 1
     min_mask_region_area: int = 0
     mask_nms_thresh: float = 1.0
+    zoom_layer: int = 0
 
     @classmethod
-    def of(cls, size: Size, model: Model) -> Grid:
+    def of(cls, size: Size, model: Model, look: Zoom = "auto") -> Grid:
         """What a model searches a picture of this size with: a large one in four crops besides, each with half the
-        clicks a side."""
+        clicks a side; and one in which small things get a second look for those in its windows, with a quarter."""
+        layer = zoom.PAYS_FROM["auto"]
+        zoomed = zoom.deepest(size, model.image_size, look) >= layer
         large = min(size) >= CROPPED_FROM * model.image_size
         grid = cls(
             crop_n_layers=int(large),
+            zoom_layer=layer if zoomed else 0,
             crop_n_points_downscale_factor=2,
             min_mask_region_area=100,
             mask_nms_thresh=0.7,
@@ -60,22 +68,8 @@ class Grid:
         return replace(grid, **DEMO_GRID) if model.name == DEMO else grid
 
 
-class Window(NamedTuple):
-    """A part of the picture in whole pixels, x1 and y1 exclusive; `layer` 0 is the picture itself."""
-
-    layer: int
-    x0: int
-    y0: int
-    x1: int
-    y1: int
-
-    @property
-    def size(self) -> Size:
-        return Size(self.y1 - self.y0, self.x1 - self.x0)
-
-
 def windows(size: Size, grid: Grid) -> list[Window]:
-    """The picture, and for each crop layer n the 4**n overlapping crops that cover it."""
+    """The picture, for each crop layer n the 4**n overlapping crops that cover it, and the windows for small things."""
     cuts = [Window(0, 0, 0, size.width, size.height)]
     for layer in range(1, grid.crop_n_layers + 1):
         across = 2**layer
@@ -86,7 +80,7 @@ def windows(size: Size, grid: Grid) -> list[Window]:
             for x0 in ((width - overlap) * n for n in range(across))
             for y0 in ((height - overlap) * n for n in range(across))
         ]
-    return cuts
+    return cuts + (zoom.tiles(grid.zoom_layer, size) if grid.zoom_layer else [])
 
 
 def point_grid(grid: Grid, layer: int) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ from label_studio_sam2.engine.model import Model
 from label_studio_sam2.engine.turn import Priority, Turn
 from label_studio_sam2.errors import OutOfMemory
 from label_studio_sam2.request.timing import stage
-from label_studio_sam2.types import Pixels
+from label_studio_sam2.types import Picture
 
 WARM_UP = Turn(Priority.CLICK_ENCODE)
 
@@ -54,11 +54,13 @@ class PictureEncoder:
             batch = [nothing] * size
             lane.run(WARM_UP, lambda batch=batch: encoding.encode_all(self._model, batch, self._store))  # type: ignore[misc]
 
-    def __call__(self, pixels: Pixels, turn: Turn, key: Hashable | None = None) -> Embedding:
-        """Raises what `Lane.run` does."""
+    def __call__(self, picture: Picture, turn: Turn, key: Hashable | None = None) -> Embedding:
+        """Raises what `Lane.run` does, and what is wrong with the picture."""
+        with stage("load"):
+            pixels, size = picture.viewed()
         with stage("encode"):
-            ready = encoding.ready(self._model, pixels)
-            del pixels  # the caller may have let go of it
+            ready = encoding.ready(self._model, pixels)._replace(size=size)
+            del pixels  # it may be large, and others are before it
             try:
                 return encoding.owned(self._together(turn, ready, key))
             except OutOfMemory:

@@ -4,7 +4,7 @@ between."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,33 +14,31 @@ from label_studio_sam2.engine.cache.embedding import Embedding
 from label_studio_sam2.engine.image import decoding, everything
 from label_studio_sam2.engine.image.decoding import Prepared
 from label_studio_sam2.engine.image.found_object import FoundObject
-from label_studio_sam2.engine.image.grid import Grid, Window
+from label_studio_sam2.engine.image.grid import Grid
+from label_studio_sam2.engine.image.zoom import Window
 from label_studio_sam2.engine.model import Model
 from label_studio_sam2.engine.turn import OnDevice
-from label_studio_sam2.types import Picture, Pixels
 
 Floats = NDArray[np.float32]
 
 
 def search(
     model: Model,
-    picture: Picture,
     embedding: Embedding,
     grid: Grid,
     *,
-    encode: Callable[[Pixels], Embedding],
+    encode: Callable[[Window], Embedding],
     on_device: OnDevice,
     before_each_turn: Callable[[], None],
 ) -> list[FoundObject]:
-    """Every object of the picture with this embedding, the best rated first. `encode` gives a crop's embedding;
+    """Every object of the picture with this embedding, the best rated first. `encode` gives a window's embedding;
     `before_each_turn` may raise to break off."""
-    load = cache(picture.load)
 
     def prepare(window: Window) -> Prepared:
         seen = embedding
         if window.layer:
             before_each_turn()
-            seen = encode(load()[window.y0 : window.y1, window.x0 : window.x1])
+            seen = encode(window)
         return on_device(lambda: decoding.prepare(model, seen))
 
     def decode(prepared: Prepared, clicks: Floats) -> tuple[Floats, Floats]:

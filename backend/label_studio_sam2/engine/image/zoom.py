@@ -1,20 +1,27 @@
 """Windows of a large picture to take a second look at, where what is asked for is too small for the first.
 
-Their sides halve from the picture's longer side on, and they begin at quarters of a side: so neighbouring objects, and
+Their sides halve from the picture's longer side on, and they begin at halves of a side: so neighbouring objects, and
 all clicks on one, share a window and its embedding. How large an object should be in its window was measured on drawn
 scenes (`benchmarks/zoom.py`).
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from math import ceil, floor
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from label_studio_sam2.engine.image.grid import Window
-from label_studio_sam2.types import Bitmap, Box, PackedMask, Point, Prompt, Size, Zoom
+from label_studio_sam2.types import Area, Bitmap, Box, PackedMask, Point, Prompt, Size, Zoom
 
 ROOM = 3.0
 """Times the object's larger side that a window's is at least."""
+
+STEPS = 2
+"""In a window's side, at which windows begin: with four, clicks had twice as many to encode, and no better masks."""
 
 LEAST_SIDE = 0.45
 """Of a window, in sides of the model's square: smaller ones have no more to show."""
@@ -25,6 +32,28 @@ DETAIL = 3
 PAYS_FROM = {"auto": 2, "true": 1}
 """The layer, a halving each, from which on a second look is taken: an object larger than a twelfth of the picture is
 seen as well in the first."""
+
+
+MOST_WINDOWS = 16
+"""For objects that are asked for together: each takes as long as encoding a picture."""
+
+
+class Window(NamedTuple):
+    """A part of the picture in whole pixels, x1 and y1 exclusive; `layer` 0 is the picture itself."""
+
+    layer: int
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    @property
+    def size(self) -> Size:
+        return Size(self.y1 - self.y0, self.x1 - self.x0)
+
+    @property
+    def area(self) -> Area:
+        return Area(self.x0, self.y0, self.x1, self.y1)
 
 
 def deepest(size: Size, model_side: int, zoom: Zoom) -> int:
@@ -38,8 +67,33 @@ def window_around(box: Box, size: Size, model_side: int, zoom: Zoom) -> Window |
     """The window for an object with this box (pixels); None where the first look is as good."""
     extent = max(box.x1 - box.x0, box.y1 - box.y0)
     layer = _layer(max(size), max(ROOM * extent, LEAST_SIDE * model_side))
-    centre = Point((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2)
-    return window_at(centre, layer, size) if zoom != "false" and layer >= PAYS_FROM[zoom] else None
+    return window_at(middle(box), layer, size) if zoom != "false" and layer >= PAYS_FROM[zoom] else None
+
+
+def windows_around(boxes: Sequence[Box], size: Size, model_side: int, zoom: Zoom) -> list[Window | None]:
+    """Those for several objects. Where these would be too many, they are larger, so that more of them are shared, and
+    objects whose windows few others share have none."""
+    found = [window_around(box, size, model_side, zoom) for box in boxes]
+    layer = max((window.layer for window in found if window), default=0)
+    while len({*found} - {None}) > MOST_WINDOWS and layer > PAYS_FROM[zoom]:
+        layer -= 1
+        found = [
+            window and window_at(middle(box), min(window.layer, layer), size)
+            for box, window in zip(boxes, found, strict=True)
+        ]
+    shared = dict(Counter(window for window in found if window).most_common(MOST_WINDOWS))
+    return [window if window in shared else None for window in found]
+
+
+def tiles(layer: int, size: Size) -> list[Window]:
+    """Windows of a layer that cover the picture, side by side."""
+    side = max(size) / 2**layer
+    across, down = (ceil(length / side) for length in (size.width, size.height))
+    return [
+        window_at(Point((column + 0.5) * side, (row + 0.5) * side), layer, size)
+        for row in range(down)
+        for column in range(across)
+    ]
 
 
 def window_at(centre: Point, layer: int, size: Size) -> Window:
@@ -47,6 +101,10 @@ def window_at(centre: Point, layer: int, size: Size) -> Window:
     side = max(size) / 2**layer
     (x0, x1), (y0, y1) = _span(centre.x, side, size.width), _span(centre.y, side, size.height)
     return Window(layer, x0, y0, x1, y1)
+
+
+def middle(box: Box) -> Point:
+    return Point((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2)
 
 
 def holds(window: Window, prompt: Prompt) -> bool:
@@ -107,6 +165,6 @@ def _layer(longer: int, side: float) -> int:
 
 
 def _span(middle: float, side: float, length: int) -> tuple[int, int]:
-    step = side / 4
-    begin = min(max(0, round(round((middle - side / 2) / step) * step)), max(0, length - round(side)))
-    return begin, min(length, begin + round(side))
+    step, whole = side / STEPS, ceil(side)
+    begin = min(max(0, floor(round((middle - side / 2) / step) * step)), max(0, length - whole))
+    return begin, min(length, begin + whole)

@@ -15,7 +15,7 @@ from label_studio_sam2.engine.cache.embedding import Embedding
 from label_studio_sam2.engine.cache.redis_store import PATIENCE_SECONDS, EmbeddingKey
 from label_studio_sam2.engine.image.decoding import points_at_once
 from label_studio_sam2.engine.image.found_object import Cutout
-from label_studio_sam2.engine.model import Model
+from label_studio_sam2.engine.second_look import Looking
 from label_studio_sam2.engine.segmenter import CLICK_PATIENCE, Segmenter
 from label_studio_sam2.engine.turn import Priority, Turn
 from label_studio_sam2.engine.words.boxes import FoundBox, Queries, Rated, distinct, rated
@@ -70,9 +70,9 @@ class Finder:
         def encode() -> Embedding:
             asker.check()
             with stage("load"):
-                pixels = picture.load()
+                pixels, size = picture.viewed()
             with stage("look"):
-                prepared, size = self.detector.prepare(pixels), Size(*pixels.shape[:2])
+                prepared = self.detector.prepare(pixels)
                 tokens = self.segmenter.run(Turn(priority), lambda: self.detector.look(prepared), key=key)
             return tokens.embedding(size, key.fingerprint, self._store)
 
@@ -125,21 +125,18 @@ class Finder:
 
     def objects(
         self,
-        model: Model,
-        embedded: Embedded,
+        looking: Looking,
         boxes: Sequence[FoundBox],
         *,
         most: int,
-        turn: Turn = QUESTION,
-        before_each_turn: Callable[[], None] = lambda: None,
     ) -> Iterator[tuple[Mask, FoundBox]]:
         """The masks of boxes, each object once, at most so many, one after the other: full masks are large. A mask's
         score is its box's. The device is asked for a few at a time, so that clicks go in between."""
         kept: list[Cutout] = []
-        for few in _batched(boxes, points_at_once(model)):
-            before_each_turn()
-            prompts = [Prompt(box=one.box) for one in few]
-            masks = self.segmenter.segment(model, embedded, prompts, turn=turn)
+        looking = looking.expecting([Prompt(box=one.box) for one in boxes])
+        for few in _batched(boxes, points_at_once(looking.model)):
+            looking.before_each_turn()
+            masks = looking.segment([Prompt(box=one.box) for one in few])
             for (mask, *_), one in zip(masks, few, strict=True):
                 cut = Cutout.of(mask.bitmap)
                 if cut is None or any(cut.overlap(other) > SAME_OBJECT for other in kept):

@@ -55,6 +55,26 @@ def prompts_in(task: Task, config: LabelingConfig, ours: Callable[[str], bool]) 
     return Asked([], [])
 
 
+def accepted_in(task: Task, config: LabelingConfig) -> Asked:
+    """The objects of the newest annotation that has any, each by what tells most of it: what was drawn in less detail
+    only asked for that."""
+    regions = next(
+        (
+            drawing
+            for annotation in _newest_first(task.annotations)
+            if not annotation.get("was_cancelled") and (drawing := _regions(annotation.get("result")))
+        ),
+        [],
+    )
+    finest = max((_detail(region) or 0 for region in regions), default=0)
+    kept = [region for region in regions if _detail(region) in {None, finest}]
+    found, left_out = each_alone(
+        lambda asking: prompts.from_regions(asking, config), by_id(kept) if finest else [kept] if kept else []
+    )
+    left_out += [error for asked in found for error in asked.left_out]
+    return Asked([prompt for asked in found for prompt in asked.prompts], left_out)
+
+
 def _sources(task: Task, ours: Callable[[str], bool]) -> Iterator[Sequence[Region]]:
     for annotation in _newest_first(task.annotations):
         if not annotation.get("was_cancelled"):

@@ -8,12 +8,16 @@ from itertools import chain
 
 import numpy as np
 
+from label_studio_sam2.errors import RequestError
+from label_studio_sam2.geometry import hull, pixels_to_percent, tight_box
 from label_studio_sam2.labelstudio.api.protocol import Region
 from label_studio_sam2.labelstudio.codecs import coco_rle
 from label_studio_sam2.labelstudio.regions import results
+from label_studio_sam2.labelstudio.regions.drawn import Drawn
 from label_studio_sam2.labelstudio.regions.prompts import RegionPrompt, bounds
 from label_studio_sam2.labelstudio.regions.tracks import Tracked
-from label_studio_sam2.types import Mask
+from label_studio_sam2.labelstudio.regions.values import mask_from_value
+from label_studio_sam2.types import Box, Mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +73,20 @@ def _distance(begun: Sequence[RegionPrompt], prompt: RegionPrompt) -> float:
 
 def _centre(prompt: RegionPrompt) -> tuple[float, float]:
     if prompt.area is not None:
-        box = bounds(prompt.area)
+        box = _extent(prompt.area)
         return (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2
     clicks = [one for one in prompt.clicks if one.positive] or prompt.clicks
     across, down = np.mean([(one.value["x"], one.value["y"]) for one in clicks], axis=0).tolist()
     return across, down
+
+
+def _extent(area: Drawn) -> Box:
+    """As `bounds`, but of a mask that of its pixels, where it says how large its picture is and can be read."""
+    if area.shape == "rectangle" or area.declared is None:
+        return bounds(area)
+    try:
+        bitmap = mask_from_value(area.value, area.declared)
+    except RequestError:
+        return bounds(area)
+    box = None if bitmap is None else tight_box(bitmap)
+    return bounds(area) if box is None else hull(pixels_to_percent([box[:2], box[2:]], area.declared))

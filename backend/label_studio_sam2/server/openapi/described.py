@@ -129,7 +129,7 @@ ROUTES = (
     Described(
         "POST",
         "/jobs",
-        "Begin work on a whole project: warm, predict or fit",
+        "Begin work on a whole project: warm, predict, follow or fit",
         202,
         shapes.Job,
         examples.JOB,

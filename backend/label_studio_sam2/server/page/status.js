@@ -18,9 +18,9 @@ const WAITING = {
 };
 const KINDS = {
   warm: 'Encoding ahead', 'warm project': 'Encoding ahead', track: 'Tracking', fit: 'Tuning', masks: 'Masks',
-  opened: 'Masks',
+  opened: 'Masks', follow: 'Following',
 };
-const ON_PROJECTS = new Set(['warm project', 'masks', 'fit']);
+const ON_PROJECTS = new Set(['warm project', 'masks', 'follow', 'fit']);
 const RUNNING = new Set(['queued', 'running']);
 
 const part = (id) => document.getElementById(id);
