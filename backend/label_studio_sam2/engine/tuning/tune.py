@@ -30,12 +30,12 @@ REHEARSED = 0.92
 REJECTED = 0.03
 """The share of steps on suggestions that were rejected, where there are any: a third of those on accepted masks."""
 
-CHECKED_EVERY = 40
+CHECKED_EVERY = 90
 AS_GOOD = 0.05
 """In IoU, about what a few examples are sure to: of candidates as good as the best the latest is kept, for generality
 returns as the rate falls."""
 
-PATIENCE = 4
+PATIENCE = 6
 """Checks without a result as good as the best before tuning stops."""
 
 
