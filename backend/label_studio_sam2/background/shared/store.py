@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection
 from hashlib import blake2b
+from math import inf
 from threading import Event, Thread
 from time import monotonic
 from typing import TypeVar
@@ -40,8 +41,9 @@ class SharedStore:
     def __init__(self, url: str = "", authorities: str = "", *, pulse_seconds: float = PULSE_SECONDS) -> None:
         """`url` empty: there is none, as while Redis is out. `authorities` as a RedisLink's."""
         self.replica = uuid4().hex[:12]
-        # Quiet: the embeddings' own link tells of an outage.
-        self._link = RedisLink(url, authorities, level=logging.DEBUG) if url else None
+        # Quiet: the embeddings' own link tells of an outage. Patient: a replica that is busy must not do for itself
+        # what another one does.
+        self._link = RedisLink(url, authorities, level=logging.DEBUG, slow_seconds=inf) if url else None
         self._pulse_seconds = pulse_seconds
         self._pulses: list[Callable[[], object]] = []
         self._since: float | None = None

@@ -41,10 +41,18 @@ class RedisLink:
     without asking; somebody has to call `revive` now and then.
     """
 
-    def __init__(self, url: str, authorities: str = "", *, level: int = logging.WARNING) -> None:
+    def __init__(
+        self,
+        url: str,
+        authorities: str = "",
+        *,
+        level: int = logging.WARNING,
+        slow_seconds: float = SLOW_SECONDS,
+    ) -> None:
         """`authorities`: certificates that are trusted besides the system's, as PEM. `level`: at which an outage is
-        logged."""
+        logged. `slow_seconds`: an answer that takes longer is the last one waited for."""
         self._level = level
+        self._slow_seconds = slow_seconds
         self._troubles: dict[str, str] = {}
         self._lock = Lock()
         self._out = Event()
@@ -81,8 +89,10 @@ class RedisLink:
             )
             return None
         self._end(verb, f"{self._address} agrees to {verb} again.")
-        if monotonic() - began > SLOW_SECONDS:
-            self._lose(f"{self._address} takes more than {SLOW_SECONDS:g} s to {verb}. {KEPT_IN_MEMORY}")
+        if monotonic() - began > self._slow_seconds:
+            self._lose(
+                f"{self._address} takes more than {self._slow_seconds:g} s to {verb}. {KEPT_IN_MEMORY}"
+            )
         return result
 
     def revive(self) -> None:
@@ -94,7 +104,7 @@ class RedisLink:
             pong = self._client.ping()
         except Exception:  # noqa: BLE001  as above
             return
-        if pong is not True or monotonic() - began > SLOW_SECONDS:
+        if pong is not True or monotonic() - began > self._slow_seconds:
             return
         self._out.clear()
         self._end("answer", f"{self._address} answers again.")
