@@ -109,6 +109,15 @@ def test_ports_are_open_to_this_machine_only_until_the_admin_says_otherwise() ->
     assert not any(ports(services()["redis"]))
 
 
+def test_several_replicas_get_a_port_each_and_one_redis_and_model_cache() -> None:
+    backend = services(PORT="9090-9092")["backend"]
+    (port,) = ports(backend)
+    assert port.removesuffix("/tcp") in {"127.0.0.1:9090-9092:9090", "127.0.0.1:9090-9092"}
+    assert "container_name" not in backend
+    assert backend["environment"]["REDIS_URL"] == services()["backend"]["environment"]["REDIS_URL"]
+    assert any(volume.startswith("model_cache:") for volume in backend["volumes"])
+
+
 def test_redis_is_reached_by_the_backend_alone_and_reaches_nothing_itself() -> None:
     content = compose(*PROFILE)
     on = {name: set(service.get("networks", ["default"])) for name, service in content["services"].items()}

@@ -47,7 +47,7 @@ class Sam2(LabelStudioMLBase):  # type: ignore[misc]  # label-studio-ml has no t
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         if named.get("hostname"):
-            self.context.media.recognise(named["hostname"])
+            self.context.hosts.recognise(named["hostname"])
 
     @property
     def context(self) -> Context:

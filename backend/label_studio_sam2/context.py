@@ -11,6 +11,9 @@ from label_studio_sam2.background.deliveries import Deliveries
 from label_studio_sam2.background.events import EVENTS_SECONDS, Events
 from label_studio_sam2.background.jobs import Jobs
 from label_studio_sam2.background.problems import Problems
+from label_studio_sam2.background.shared.hosts import Hosts
+from label_studio_sam2.background.shared.job_records import JobRecords
+from label_studio_sam2.background.shared.store import SharedStore
 from label_studio_sam2.background.tracking_runs import TrackingRuns
 from label_studio_sam2.doctor import all_checks
 from label_studio_sam2.doctor.in_background import BackgroundChecks
@@ -30,6 +33,7 @@ from label_studio_sam2.labelstudio.api.client import LabelStudioClient
 from label_studio_sam2.labelstudio.media.media_store import MediaStore
 from label_studio_sam2.media_files.indexed_videos import IndexedVideos
 from label_studio_sam2.media_files.recent import RecentPictures
+from label_studio_sam2.outgoing.ways import Outgoing
 from label_studio_sam2.settings import Settings
 
 
@@ -47,16 +51,19 @@ class Context:
     ) -> None:
         """`hopeless` is told where MODEL can never be loaded; `open_words` opens the detector."""
         self.settings = settings
-        self.problems = Problems()
+        self.shared = SharedStore(settings.redis_url, Outgoing.of(settings).authorities)
+        self.problems = Problems(self.shared)
         self.jobs = Jobs()
+        self.job_records = JobRecords(self.jobs, self.shared)
         self.events = Events(events_seconds)
         self.tuned = Versions(settings.model_cache / "versions")
         self.tuned_models = TunedModels(self.tuned)
         self.fit_limits = fit_limits
-        self.tracking_runs = TrackingRuns(self.jobs)
-        self.deliveries = Deliveries()
+        self.tracking_runs = TrackingRuns(self.jobs, store=self.shared)
+        self.deliveries = Deliveries(self.shared)
         self.label_studio = LabelStudioClient.of(settings)
         self.media = MediaStore.of(settings, media_folder(settings), self.label_studio)
+        self.hosts = Hosts(self.media.recognise, self.shared)
         self.videos = IndexedVideos(settings.max_image_pixels)
         self.pictures = RecentPictures(settings.max_image_pixels)
         self.checks = BackgroundChecks(
@@ -72,12 +79,15 @@ class Context:
 
     def open(self) -> None:
         """Starts to load the model."""
+        self.shared.open()
         self._opening = Opening(lambda: open_segmenter(self.settings), self._hopeless)
 
     def close(self) -> None:
-        """Finishes what runs; jobs are cancelled."""
+        """Finishes what runs; jobs are cancelled, and other replicas begin again what they may."""
+        self.shared.end_pulse()
         self.events.close()
         self.jobs.close()
+        self.shared.close()
         if self._opening is not None:
             self._opening.close()
         self.label_studio.close()

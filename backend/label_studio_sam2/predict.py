@@ -18,6 +18,7 @@ from label_studio_sam2.labelstudio.api.protocol import (
 from label_studio_sam2.labelstudio.config import labeling_config
 from label_studio_sam2.labelstudio.regions.words import is_text
 from label_studio_sam2.prelabels import batch, warming
+from label_studio_sam2.request.whose import Whose, working_for
 
 PREDICT_EVENTS = (None, "predict")
 """What the editor of 1.23.2 and the coming one send for "a mask, now"; any other event gets an empty result."""
@@ -25,8 +26,10 @@ PREDICT_EVENTS = (None, "predict")
 
 def predict(request: PredictRequest, context: Context) -> dict[str, Any]:
     """The answer to POST /predict. What goes wrong is raised, and kept for the project's status."""
+    task = request.tasks[0].id if len(request.tasks) == 1 else None
     try:
-        return _answer(request, context)
+        with working_for(Whose(request.project_id, task)):
+            return _answer(request, context)
     except NobodyWaits:
         raise
     except Exception as error:

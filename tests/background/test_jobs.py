@@ -13,6 +13,7 @@ import pytest
 from label_studio_sam2.background.job import Job, State
 from label_studio_sam2.background.jobs import REMEMBERED, Jobs, Pool
 from label_studio_sam2.errors import Busy, MediaUnavailable, NotReady, UnknownJob
+from label_studio_sam2.request.whose import Whose, working_for
 
 from tests.fakes.eventually import eventually
 
@@ -267,6 +268,23 @@ def test_jobs_of_one_turn_run_one_after_the_other_and_others_beside_them() -> No
         end(other, other_work)
         end(first, first_work)
         assert second.wait(20)
+
+
+def test_who_has_the_fewest_running_goes_first_by_project_and_by_task() -> None:
+    with jobs(workers=2) as running:
+        held = [begin(running, key) for key in ("x", "y")]
+        asked = [("a1", 1, 1), ("a2", 1, 1), ("a3", 1, 2), ("b1", 2, 3)]
+        waiting = {}
+        for name, project, task in asked:
+            with working_for(Whose(project, task)):
+                waiting[name] = running.submit("track", name, Work())
+        assert [running.before(job) for job in waiting.values()] == [2, 5, 4, 3]
+        for job, work in held:
+            end(job, work)
+        eventually(lambda: [name for name, job in waiting.items() if job.started] == ["a1", "b1"])
+        running.cancel(waiting["b1"].id)
+        eventually(lambda: waiting["a3"].started is not None)
+        assert waiting["a2"].started is None
 
 
 def test_what_somebody_looks_at_does_not_wait_behind_tracks_or_whole_projects() -> None:

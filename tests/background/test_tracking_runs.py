@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from label_studio_sam2.background.assignment import Assignment
 from label_studio_sam2.background.jobs import Jobs, Pool
-from label_studio_sam2.background.tracking_runs import State, TrackingRun, TrackingRuns
+from label_studio_sam2.background.tracking_run import State, TrackingRun
+from label_studio_sam2.background.tracking_runs import TrackingRuns
 from label_studio_sam2.errors import MediaUnreadable, ServiceError
 from label_studio_sam2.types import FrameMask, Point, Prompt
 

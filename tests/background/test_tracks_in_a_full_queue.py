@@ -5,12 +5,15 @@ from threading import Event
 
 import pytest
 from label_studio_sam2.background.assignment import Assignment
-from label_studio_sam2.background.jobs import Jobs
-from label_studio_sam2.background.tracking_runs import State, TrackingRun, TrackingRuns
+from label_studio_sam2.background.jobs import POOLS, Jobs
+from label_studio_sam2.background.tracking_run import State, TrackingRun
+from label_studio_sam2.background.tracking_runs import TrackingRuns
 from label_studio_sam2.errors import Busy
 from label_studio_sam2.types import Box, FrameMask, Prompt
 
 from tests.fakes.eventually import eventually
+
+MOST = POOLS[0].kinds["track"]
 
 
 def run(release: Event, box: float = 1) -> TrackingRun:
@@ -28,13 +31,17 @@ def run(release: Event, box: float = 1) -> TrackingRun:
 
 
 def fill(jobs: Jobs, release: Event) -> None:
-    """Until no further track is taken."""
-    for number in range(10_000):
+    """Until no further track is taken, with a track for each worker that may have one."""
+
+    def refused() -> bool:
         try:
-            jobs.submit("track", ("filler", number), lambda _: release.wait() and None)
+            jobs.submit("track", object(), lambda _: release.wait() and None)
         except Busy:
-            return
-    pytest.fail("there is no end to what is taken")
+            return True
+        return False
+
+    eventually(lambda: refused() and sum(job["state"] == "running" for job in jobs.list()) == MOST, every=0)
+    assert refused()
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Event
+from time import monotonic
 
 import numpy as np
 import pytest
@@ -14,11 +15,12 @@ import torch
 from label_studio_sam2.engine.cache.embedding import Embedding
 from label_studio_sam2.engine.cache.embedding_cache import EmbeddingCache
 from label_studio_sam2.engine.cache.redis_store import EmbeddingKey
-from label_studio_sam2.engine.lane import Lane
+from label_studio_sam2.engine.lane import ANSWER_SECONDS, Lane
 from label_studio_sam2.engine.turn import Priority, Turn
 from label_studio_sam2.errors import Busy, NobodyWaits, NotReady, OutOfMemory, Superseded
 from label_studio_sam2.flights import Flights
 from label_studio_sam2.request.asker import asking
+from label_studio_sam2.request.whose import NOBODYS, Whose, working_for
 from label_studio_sam2.types import Size
 
 from tests.fakes.eventually import eventually
@@ -53,12 +55,19 @@ class Bench:
         self.lane.run(Turn(priority, supersedes, since), lambda: self.ran.append(name))
 
     def queue(
-        self, priority: Priority, name: str, *, key: str | None = None, supersedes: object = None
+        self,
+        priority: Priority,
+        name: str,
+        *,
+        key: str | None = None,
+        supersedes: object = None,
+        whose: Whose = NOBODYS,
     ) -> Future[None]:
         """Work of this name, once it waits in the lane."""
         before = self.waiting
         work = partial(self.lane.run, Turn(priority, supersedes), lambda: self.ran.append(name), key=key)
-        future = self.threads.submit(work)
+        with working_for(whose):
+            future = self.threads.submit(copy_context().run, work)
         eventually(lambda: future.done() or self.waiting > before)
         return future
 
@@ -92,6 +101,19 @@ def test_work_runs_by_priority_and_within_one_priority_in_order_of_arrival() -> 
             future.result()
     encodes = [name for name in b.ran if "DECODE" not in name]  # the other thread takes decodes beside them
     assert encodes == [f"{priority.name} {n}" for priority in list(Priority)[1:] for n in (1, 2)]
+
+
+def test_of_one_priority_projects_take_turns_and_in_a_project_its_tasks() -> None:
+    with bench() as b:
+        b.occupy(Priority.VIDEO_FRAME)
+        asked = [("a1", 1, 1), ("a2", 1, 1), ("a3", 1, 1), ("b1", 1, 2), ("c1", 2, 3), ("c2", 2, 3)]
+        waiting = [
+            b.queue(Priority.CLICK_ENCODE, name, whose=Whose(project, task)) for name, project, task in asked
+        ]
+        b.go.set()
+        for future in waiting:
+            future.result()
+    assert b.ran == ["a1", "c1", "b1", "c2", "a2", "a3"]
 
 
 def test_one_thread_alone_runs_everything_in_order() -> None:
@@ -266,6 +288,32 @@ def test_a_click_that_would_wait_too_long_is_told_when_to_come_back_and_other_wo
         for future in waiting:
             future.result()
         assert b.lane.run(Turn(Priority.CLICK_ENCODE), lambda: 1) == 1
+
+
+def test_a_project_that_asks_for_too_much_does_not_have_the_others_refused() -> None:
+    with bench(patience=0.5) as b:
+        takes(b.lane, Priority.CLICK_ENCODE, 0.3)
+        b.occupy(Priority.VIDEO_FRAME)
+        busy = Whose("busy")
+        waiting = [b.queue(Priority.CLICK_ENCODE, f"click {n}", whose=busy) for n in range(2)]
+        with working_for(busy), pytest.raises(Busy):
+            b.lane.run(Turn(Priority.CLICK_ENCODE), lambda: None)
+        waiting.append(b.queue(Priority.CLICK_ENCODE, "other", whose=Whose("other")))
+        b.go.set()
+        for future in waiting:
+            future.result()
+    assert b.ran == ["click 0", "other", "click 1"]
+
+
+def test_a_click_that_has_waited_elsewhere_for_long_waits_less_on_the_device() -> None:
+    with bench() as b:
+        takes(b.lane, Priority.CLICK_ENCODE, 0.1)
+        b.occupy(Priority.VIDEO_FRAME)
+        waiting = b.queue(Priority.CLICK_ENCODE, "click")
+        with asking(Event(), since=monotonic() - ANSWER_SECONDS), pytest.raises(Busy):
+            b.lane.run(Turn(Priority.CLICK_ENCODE), lambda: None)
+        b.go.set()
+        waiting.result()
 
 
 def test_any_number_of_quick_clicks_wait_their_turn() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from label_studio_sam2.request.asker import still_waiting
+from label_studio_sam2.request.whose import Whose, whose
 
 LOOK_SECONDS = 0.5
 """Between two looks whether who waits for a job has hung up."""
@@ -49,6 +50,7 @@ class Job:
     total: int | None = None
     unit: str = ""
     message: str = ""
+    whose: Whose = field(default_factory=whose)
     result: Result | None = None
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
     started: datetime | None = None
@@ -94,11 +96,11 @@ class Job:
             "progress": {"done": self.done, "total": self.total, "unit": self.unit},
             "message": self.message,
             "result": self.result,
-            "created": _iso(self.created),
-            "started": _iso(self.started),
-            "finished": _iso(self.finished),
+            "created": iso(self.created),
+            "started": iso(self.started),
+            "finished": iso(self.finished),
         }
 
 
-def _iso(time: datetime | None) -> str | None:
+def iso(time: datetime | None) -> str | None:
     return None if time is None else time.isoformat(timespec="milliseconds")

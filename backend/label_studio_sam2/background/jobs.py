@@ -6,13 +6,14 @@ import logging
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import takewhile
 from threading import Condition, Thread
 from time import monotonic
 from typing import Any, NamedTuple
 
 from label_studio_sam2.background.job import Job, Result, State, Work
+from label_studio_sam2.background.shares import Shares
 from label_studio_sam2.errors import Busy, NotReady, ServiceError, UnknownJob, brief
+from label_studio_sam2.request.whose import working_for
 
 log = logging.getLogger(__name__)
 
@@ -98,12 +99,15 @@ class Jobs:
             return job
 
     def before(self, job: Job) -> int:
-        """How many jobs of its kind go first while this one waits; 0 where it waits for a worker alone."""
+        """How many jobs of its kind go first while this one waits, as long as no others come; 0 where it waits for a
+        worker alone."""
         with self._changed:
             if job.state is not State.QUEUED:
                 return 0
-            earlier = takewhile(lambda one: one is not job, self._jobs.values())
-            before = sum(one.kind == job.kind and not one.ended for one in earlier)
+            same = [one for one in self._jobs.values() if one.kind == job.kind and not one.ended]
+            running = [one for one in same if one.id not in self._queued]
+            waiting = [one for one in same if one.id in self._queued]
+            before = len(running) + _place(job, waiting, Shares(one.whose for one in running))
             return before if before >= self._pools[job.kind].kinds[job.kind] else 0
 
     def get(self, job_id: str) -> dict[str, Any]:
@@ -153,7 +157,7 @@ class Jobs:
 
     def _known(self, job_id: str) -> Job:
         if job_id not in self._jobs:
-            raise UnknownJob(f"There is no job {job_id}; only the last {REMEMBERED} are remembered.")
+            raise unknown(job_id)
         return self._jobs[job_id]
 
     def _cancel(self, job: Job) -> None:
@@ -182,17 +186,14 @@ class Jobs:
             return job, self._queued.pop(job.id)
 
     def _runnable(self, pool: Pool) -> Job | None:
+        """Whose project, and in it whose task, has the fewest running; of these the one that came first."""
         running = [job for job in self._jobs.values() if job.state is State.RUNNING]
         turns, kinds = {job.turn for job in running}, Counter(job.kind for job in running)
+        free = {kind for kind, most in pool.kinds.items() if kinds[kind] < most}
         queued = (self._jobs[job_id] for job_id in self._queued)
-        return next(
-            (
-                job
-                for job in queued
-                if job.turn not in turns and kinds[job.kind] < pool.kinds.get(job.kind, 0)
-            ),
-            None,
-        )
+        runnable = [job for job in queued if job.kind in free and job.turn not in turns]
+        shares = Shares(job.whose for job in running if job.kind in pool.kinds)
+        return min(runnable, key=lambda job: shares.of(job.whose), default=None)
 
     def _end(self, job: Job, state: State) -> None:
         job.state, job.finished = state, datetime.now(UTC)
@@ -202,10 +203,24 @@ class Jobs:
             del self._jobs[job_id]
 
 
+def _place(job: Job, waiting: list[Job], shares: Shares) -> int:
+    """How many of those that wait begin before it does."""
+    left = list(waiting)
+    while (first := min(left, key=lambda one: shares.of(one.whose))) is not job:
+        shares.add(first.whose)
+        left.remove(first)
+    return len(waiting) - len(left)
+
+
+def unknown(job_id: str) -> UnknownJob:
+    return UnknownJob(f"There is no job {job_id}; only the last {REMEMBERED} are remembered.")
+
+
 def _carry_out(job: Job, work: Work) -> tuple[State, str, Result | None]:
     """The state that the work ends in, a sentence where it failed, and its result."""
     try:
-        result = work(job)
+        with working_for(job.whose):
+            result = work(job)
     except Exception as error:  # nobody waits for a job: what goes wrong is kept for whoever asks
         if job.cancelled:
             return State.CANCELLED, "", None

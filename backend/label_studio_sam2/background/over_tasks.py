@@ -6,6 +6,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
+from contextvars import copy_context
 from queue import SimpleQueue
 from threading import Thread
 from typing import TypeVar
@@ -89,7 +90,10 @@ def _in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
                 future.set_exception(error)
 
     side_by_side = min(max(cores(), LEAST_SIDE_BY_SIDE), MOST_SIDE_BY_SIDE)
-    threads = [Thread(target=take, name=f"tasks-{n}", daemon=True) for n in range(side_by_side)]
+    threads = [
+        Thread(target=copy_context().run, args=(take,), name=f"tasks-{n}", daemon=True)
+        for n in range(side_by_side)
+    ]
     for thread in threads:
         thread.start()
     try:

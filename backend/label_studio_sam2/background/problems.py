@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
 
 from cachetools import LRUCache
 
+from label_studio_sam2.background.shared.problems import SharedProblems, Trouble
+from label_studio_sam2.background.shared.store import SharedStore
 from label_studio_sam2.errors import ServiceError, brief
 
 log = logging.getLogger(__name__)
@@ -17,26 +18,27 @@ log = logging.getLogger(__name__)
 KEPT_PROJECTS = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """A sentence for the person who can mend it, and when it happened (UTC)."""
-
-    error: str
-    detail: str
-    at: datetime
-
-
 class Problems:
-    """Bounded; a project's trouble is forgotten with its next success."""
+    """Bounded; a project's trouble is forgotten with its next success. Those of other replicas are known about a
+    second later."""
 
-    def __init__(self) -> None:
-        self._last: LRUCache[int | None, Trouble] = LRUCache(KEPT_PROJECTS)
+    def __init__(self, store: SharedStore | None = None) -> None:
+        self._last: dict[int | None, Trouble] = {}
+        self._succeeded: LRUCache[int | None, datetime] = LRUCache(KEPT_PROJECTS)
+        self._untold: LRUCache[int | None, bool] = LRUCache(KEPT_PROJECTS)
         self._lock = Lock()
+        self._store = store or SharedStore()
+        self._shared = SharedProblems(self._store)
+        self._store.each_pulse(self._exchange)
 
     def record(self, project: int | None, error: str, detail: str) -> None:
         with self._lock:
             self._last.pop(project, None)  # the newest goes last
             self._last[project] = Trouble(error, brief(detail), datetime.now(UTC))
+            for oldest in list(self._last)[:-KEPT_PROJECTS]:
+                self._forget(oldest)
+            self._untold[project] = True
+        self._store.soon()
 
     def left_out(self, project: int | None, task: object, reasons: Sequence[str]) -> None:
         """Some of a task's regions couldn't be used; the others were answered, so nobody would hear of them."""
@@ -68,9 +70,12 @@ class Problems:
     def clear(self, project: int | None, error: str | None = None, *, before: datetime | None = None) -> None:
         """Forgets the project's trouble, or only one of this kind, or only one that happened before that."""
         with self._lock:
+            if error is None:
+                self._succeeded[project] = before or datetime.now(UTC)
             last = self._last.get(project)
             if last is not None and error in (None, last.error) and (before is None or last.at < before):
-                del self._last[project]
+                self._forget(project)
+                self._store.soon()
 
     def all(self) -> dict[str, dict[str, str]]:
         """By project id ("" where a request named none), newest last."""
@@ -83,3 +88,28 @@ class Problems:
                 }
                 for project, t in self._last.items()
             }
+
+    def _forget(self, project: int | None) -> None:
+        del self._last[project]
+        self._untold[project] = True
+
+    def _exchange(self) -> None:
+        """Tells the other replicas what changed here, and learns what did there."""
+        with self._lock:
+            told = list(self._untold)
+            self._untold.clear()
+            news = {project: self._last.get(project) for project in told}
+        found = self._shared.exchange(news)
+        with self._lock:
+            if found is None:
+                self._untold.update(dict.fromkeys(told, True))
+                return
+            mine = {project: self._last[project] for project in self._untold if project in self._last}
+            others = {project: one for project, one in found.items() if project not in self._untold}
+            # Of these it went well here since.
+            past = {
+                project for project, one in others.items() if one.at < self._succeeded.get(project, one.at)
+            }
+            self._untold.update(dict.fromkeys(past, True))
+            known = {project: one for project, one in (others | mine).items() if project not in past}
+            self._last = dict(sorted(known.items(), key=lambda one: one[1].at))

@@ -10,11 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from heapq import merge
-from time import monotonic
 from typing import Any
 
 from label_studio_sam2.background.assignment import Assignment
-from label_studio_sam2.background.tracking_runs import State, TrackingRun
+from label_studio_sam2.background.tracking_run import State, TrackingRun
 from label_studio_sam2.clicks import picture
 from label_studio_sam2.clicks.film_plan import WAYS, FilmPlan
 from label_studio_sam2.clicks.unawaited import failing, storing
@@ -28,6 +27,7 @@ from label_studio_sam2.labelstudio.config.controls import LabelingConfig, Object
 from label_studio_sam2.labelstudio.regions import doubts, listed, prompts
 from label_studio_sam2.labelstudio.regions.listed import ListedObject
 from label_studio_sam2.labelstudio.regions.prompts import RegionPrompt
+from label_studio_sam2.request.asker import came
 from label_studio_sam2.request.timing import stage
 from label_studio_sam2.task_media import PictureList
 from label_studio_sam2.types import FrameMask, PackedMask, Prompt
@@ -69,7 +69,7 @@ def follow(
 ) -> Prediction:
     """The regions on all pictures of each list that is followed, as far as they are found by the end of PREDICT_BUDGET,
     and on others what is drawn there. Raises ServiceErrors."""
-    until = monotonic() + context.settings.predict_budget
+    until = came() + context.settings.predict_budget
     by_tag: dict[str, list[Any]] = {}
     for item in drawn:
         by_tag.setdefault(_tag(item, config).name, []).append(item)

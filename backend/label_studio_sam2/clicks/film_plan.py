@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import chain, pairwise
 from typing import NamedTuple
 
-from label_studio_sam2.background.tracking_runs import TrackingRun
+from label_studio_sam2.background.tracking_run import TrackingRun
 from label_studio_sam2.engine.video.targets import Target
 from label_studio_sam2.geometry import tight_box
 from label_studio_sam2.labelstudio.codecs import coco_rle

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from time import monotonic
 from typing import Any
 
 from label_studio_sam2.context import Context
@@ -14,6 +13,7 @@ from label_studio_sam2.labelstudio.api.protocol import Prediction, Region, Task
 from label_studio_sam2.labelstudio.config.controls import LabelingConfig
 from label_studio_sam2.labelstudio.regions import prompts, results
 from label_studio_sam2.labelstudio.regions.prompts import RegionPrompt
+from label_studio_sam2.request.asker import came
 from label_studio_sam2.request.timing import stage
 from label_studio_sam2.task_media import by_picture, picture, room_for_masks
 from label_studio_sam2.types import Prompt
@@ -32,7 +32,6 @@ def segment(
 
     Raises ServiceErrors, that of the first region where none can be used.
     """
-    came = monotonic()
     segmenter = context.segmenter()
     regions: list[Region] = []
     scores: list[float] = []
@@ -46,7 +45,7 @@ def segment(
         if not asking:
             continue
         options = here[0].options
-        turn = Turn(Priority.CLICK_DECODE, supersedes=_name(project, task, here[0]), since=came)
+        turn = Turn(Priority.CLICK_DECODE, supersedes=_name(project, task, here[0]), since=came())
         for answering, some in _by_model(model, asking):
             looking = Looking(segmenter, answering, shown, embedded, options.zoom, turn)
             found = looking.segment([pixels for _, pixels in some], options.candidates)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from label_studio_sam2.background.tracking_runs import TrackingRun
+from label_studio_sam2.background.tracking_run import TrackingRun
 from label_studio_sam2.context import Context
 from label_studio_sam2.errors import ServiceError
 from label_studio_sam2.labelstudio.api.protocol import Prediction, Task

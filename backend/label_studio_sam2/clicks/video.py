@@ -6,11 +6,10 @@ client loses nothing, the rest goes on in the background, and the next click get
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from time import monotonic
+from collections.abc import Iterator, Sequence
 
 from label_studio_sam2.background.assignment import Assignment
-from label_studio_sam2.background.tracking_runs import State, TrackingRun
+from label_studio_sam2.background.tracking_run import State, TrackingRun
 from label_studio_sam2.clicks.unawaited import failing, storing
 from label_studio_sam2.clicks.video_plan import Plan, passes
 from label_studio_sam2.context import Context
@@ -20,6 +19,7 @@ from label_studio_sam2.errors import Superseded
 from label_studio_sam2.labelstudio.api.protocol import Prediction, Region, Task
 from label_studio_sam2.labelstudio.config.controls import LabelingConfig, ObjectTag
 from label_studio_sam2.labelstudio.regions import doubts, video_regions
+from label_studio_sam2.request.asker import came
 from label_studio_sam2.request.timing import stage
 from label_studio_sam2.task_media import VideoFile, video
 from label_studio_sam2.types import FrameMask
@@ -51,14 +51,14 @@ def track(
 
     A track that fails on its way is a problem of the project's, whether or not somebody waits for it by then.
     """
-    until = monotonic() + context.settings.predict_budget
+    until = came() + context.settings.predict_budget
     tag = _video_tag(config)
     assert tag is not None
     file = video(task, tag, context)
     options = config.options(tag.name)
     rate = tag.frame_rate(task.data)
     plans = [Plan.of(region, file.video, rate, options) for region in video_regions.from_regions(drawn)]
-    followed = _followed(plans, context.tracking_runs.under_way(task.id))
+    followed = _followed(plans, task, context)
     run = context.tracking_runs.find_or_start(
         _run(followed, task, file, model, context, project=project),
         f"Task {task.id}: {counted(len(followed), 'object')}",
@@ -83,11 +83,13 @@ def _score(run: TrackingRun, plans: Sequence[Plan]) -> float | None:
     return min((trust for trust in trusted if trust is not None), default=None)
 
 
-def _followed(plans: Sequence[Plan], under_way: Collection[str]) -> Sequence[Plan]:
+def _followed(plans: Sequence[Plan], task: Task, context: Context) -> Sequence[Plan]:
     """All; but where the annotator corrects some, the request holds the others only because they have the same label:
     what is there of them stays as it is, unless they are being followed anyway."""
     if not any(plan.corrected for plan in plans):
         return plans
+    others = [plan.region.id for plan in plans if plan.goes_on]
+    under_way = context.tracking_runs.under_way(task.id, others)
     return [plan for plan in plans if not plan.goes_on or plan.region.id in under_way]
 
 

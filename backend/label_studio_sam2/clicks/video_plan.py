@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from label_studio_sam2.background.tracking_runs import TrackedFrames, TrackingRun
+from label_studio_sam2.background.tracking_run import TrackedFrames, TrackingRun
 from label_studio_sam2.engine.video.targets import Target, Targets
 from label_studio_sam2.errors import PromptError
 from label_studio_sam2.labelstudio.api.protocol import Region
@@ -128,7 +128,8 @@ class Plan:
         if not found:
             return range(earlier.start, min(earlier.stop, stop))
         first, last = self.frames.number(min(found)), self.frames.numbers(max(found)).stop - 1
-        return range(min([first, *earlier[:1]]), min(max(first, last) + 1, stop))
+        end = max(first, last) + 1 if self.corrected else max(first + 1, last + 1, earlier.stop)
+        return range(min([first, *earlier[:1]]), min(end, stop))
 
 
 def waiting(before: int) -> str:

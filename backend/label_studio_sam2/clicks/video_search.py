@@ -12,7 +12,7 @@ from itertools import chain, pairwise
 
 from label_studio_sam2.background.assignment import Assignment
 from label_studio_sam2.background.job import Job
-from label_studio_sam2.background.tracking_runs import Follow, TrackingRun
+from label_studio_sam2.background.tracking_run import Follow, TrackingRun
 from label_studio_sam2.clicks.video_plan import Plan
 from label_studio_sam2.engine.image.found_object import Cutout
 from label_studio_sam2.engine.video.targets import Target

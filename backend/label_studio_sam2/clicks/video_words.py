@@ -11,11 +11,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from time import monotonic
 from typing import Any, NamedTuple
 
 from label_studio_sam2.background.assignment import Assignment
-from label_studio_sam2.background.tracking_runs import State, TrackingRun
+from label_studio_sam2.background.tracking_run import State, TrackingRun
 from label_studio_sam2.clicks.unawaited import failing, storing
 from label_studio_sam2.clicks.video_plan import Plan, waiting
 from label_studio_sam2.clicks.video_search import SearchRun, Sighting, Sightings, VideoSearch
@@ -33,6 +32,7 @@ from label_studio_sam2.labelstudio.regions.drawn import known_type
 from label_studio_sam2.labelstudio.regions.frame_map import Counted, FrameMap
 from label_studio_sam2.labelstudio.regions.video_regions import VideoRegion
 from label_studio_sam2.labelstudio.regions.words import Phrase, Wanted
+from label_studio_sam2.request.asker import came
 from label_studio_sam2.request.timing import stage
 from label_studio_sam2.task_media import VideoFile, video
 from label_studio_sam2.types import Mask
@@ -97,7 +97,7 @@ def find(
     project: int | None,
 ) -> Prediction:
     """The tracks of all that was asked for, by the end of PREDICT_BUDGET. Raises ServiceErrors."""
-    until = monotonic() + context.settings.predict_budget
+    until = came() + context.settings.predict_budget
     wanted = words.from_regions(drawn, config)
     tag = _only_video(wanted, drawn)
     found_on_video.control_of(config, tag)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from time import monotonic
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -23,6 +22,7 @@ from label_studio_sam2.labelstudio.regions.drawn import Drawn
 from label_studio_sam2.labelstudio.regions.prompts import RegionPrompt
 from label_studio_sam2.labelstudio.regions.values import rectangle_corners
 from label_studio_sam2.labelstudio.regions.words import Phrase
+from label_studio_sam2.request.asker import came
 from label_studio_sam2.request.timing import stage
 from label_studio_sam2.task_media import Place, picture, room_for_masks
 from label_studio_sam2.types import Box, Mask, Picture, Size
@@ -72,13 +72,12 @@ def find(
 ) -> Prediction:
     """The regions of all that was asked for, with the words, so that the editor keeps them; and those of clicks and
     boxes beside it. Raises ServiceErrors."""
-    came = monotonic()
     wanted = words.from_regions(drawn, config)
     regions: list[Region] = []
     scores: list[float] = []
     for sought in _sought(wanted, words.examples_in(drawn, config), task, config):
         name = None if task.id is None else (project, task.id, sought.place, "words")
-        hurry = Hurry(Turn(Priority.CLICK_ENCODE, supersedes=name, since=came))
+        hurry = Hurry(Turn(Priority.CLICK_ENCODE, supersedes=name, since=came()))
         for mask, prompt, note in on_picture(sought, task, config, model, context, hurry=hurry):
             with stage("regions"):
                 regions += results.to_regions([mask], prompt, note)

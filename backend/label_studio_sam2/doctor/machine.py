@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -68,7 +69,7 @@ def redis(settings: Settings) -> Check:
     """Whether Redis answers, where one is set."""
     if not settings.redis_url:
         return Check("redis", "ok", "REDIS_URL isn't set: embeddings are kept in memory only.")
-    link = RedisLink(settings.redis_url, Outgoing.of(settings).authorities)
+    link = RedisLink(settings.redis_url, Outgoing.of(settings).authorities, level=logging.DEBUG)
     try:
         link.attempt("answer", lambda client: client.ping())
         if link.trouble is None:

@@ -1,6 +1,7 @@
 """The queue in front of the device: one process owns it, and a click never waits behind work that can wait.
 
-Two threads work on it. One takes everything in the order of `Priority`; the other takes decodes of clicks
+Of one priority, projects take turns, and in a project its tasks, so that nobody waits behind all that another one asks
+for. Two threads work on it. One takes everything in the order of `Priority`; the other takes decodes of clicks
 only, so that a click on an encoded picture doesn't wait for somebody else's encode (seconds on a CPU). Long
 work (a video, tuning) asks for one frame or step at a time and so gives way in between: no such piece begins while
 a click is decoded, which would take half of the processor from it.
@@ -12,17 +13,18 @@ from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from math import ceil
 from threading import Barrier, Condition, Thread, current_thread
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from cachetools import LRUCache
 
 from label_studio_sam2.engine import device
+from label_studio_sam2.engine.fairness import Fairness
 from label_studio_sam2.engine.turn import CLICK, Priority, Turn
+from label_studio_sam2.engine.work import Work
 from label_studio_sam2.errors import (
     Busy,
     DeviceFailed,
@@ -32,35 +34,20 @@ from label_studio_sam2.errors import (
     ServiceError,
     Superseded,
 )
-from label_studio_sam2.request import asker
 
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 60.0
 """How long a click may be expected to wait for the device; whoever would wait longer is told when to come back."""
 
+ANSWER_SECONDS = 90.0
+"""How long after it came a click may be expected to be answered: Label Studio gives up after 100."""
+
 NEWEST = 0.3
 """How much the last piece of work counts in how long its kind is expected to take."""
 
 REMEMBERED_KEYS = 1024
 """Boosts and newest clicks are remembered for this many keys."""
-
-
-@dataclass(order=True)
-class _Work:
-    priority: Priority
-    number: int
-    run: Callable[[], Any] = field(compare=False)
-    turn: Turn = field(compare=False)
-    key: Hashable | None = field(compare=False)
-    grad: bool = field(compare=False)
-    wanted: Callable[[], bool] = field(compare=False, default_factory=asker.still_waiting)
-    arrived: float = field(compare=False, default_factory=monotonic)
-    answer: Future[Any] = field(compare=False, default_factory=Future)
-
-    @property
-    def since(self) -> float:
-        return self.arrived if self.turn.since is None else self.turn.since
 
 
 class Lane:
@@ -74,11 +61,12 @@ class Lane:
         self._patience = patience
         self._seconds: dict[Priority, float] = {}
         self._changed = Condition()
-        self._waiting: list[_Work] = []
+        self._waiting: list[Work] = []
         self._running: Counter[Priority] = Counter()
         self._arrivals = 0
         self._boosts: LRUCache[Hashable, Priority] = LRUCache(REMEMBERED_KEYS)
         self._newest: LRUCache[Hashable, float] = LRUCache(REMEMBERED_KEYS)
+        self._fairness = Fairness()
         self._closed = False
         self.failures = 0
         self._threads = [
@@ -100,7 +88,7 @@ class Lane:
         """
         assert current_thread() not in self._threads, "work on the lane can't wait for the lane"
         with self._changed:
-            item = _Work(turn.priority, self._arrivals, work, turn, key, grad)
+            item = Work(turn.priority, self._arrivals, work, turn, key, grad)
             self._arrivals += 1
             self._admit(item)
             insort(self._waiting, item)
@@ -148,7 +136,7 @@ class Lane:
         for thread in self._threads:
             thread.join()
 
-    def _admit(self, item: _Work) -> None:
+    def _admit(self, item: Work) -> None:
         """Applies what is known of the work's names. Raises NotReady, Superseded, NobodyWaits or Busy."""
         if self._closed:
             raise _closing()
@@ -161,17 +149,23 @@ class Lane:
                 raise _nobody()
             self._waiting.remove(gone)
             gone.answer.set_exception(_nobody())
-        if item.priority <= Priority.CLICK_ENCODE and (seconds := self._expected(item)) > self._patience:
+        if item.priority <= Priority.CLICK_ENCODE and (seconds := self._expected(item)) > self._patience_of(
+            item
+        ):
             raise Busy(
                 f"The clicks that wait for the device already take it another {seconds:.0f} seconds. "
                 "Try again then, or encode pictures ahead with `label-studio-sam2 warm`.",
-                retry_after=ceil(seconds - self._patience) + 1,
+                retry_after=ceil(max(0.0, seconds - self._patience)) + 1,
             )
 
-    def _expected(self, item: _Work) -> float:
+    def _patience_of(self, item: Work) -> float:
+        """How long it may still be expected to wait: it may have waited already, for its picture or a thread."""
+        return max(0.0, min(self._patience, item.came + ANSWER_SECONDS - monotonic()))
+
+    def _expected(self, item: Work) -> float:
         """How long what goes first takes, as far as it is known: what of its kind took lately."""
-        first = (one.priority for one in self._waiting if one.priority <= item.priority)
-        return sum(self._seconds.get(priority, 0.0) for priority in first)
+        first = self._fairness.before(item, self._waiting)
+        return sum(self._seconds.get(priority, 0.0) * count for priority, count in first.items())
 
     def _supersede(self, name: Hashable, since: float) -> None:
         newest = self._newest.get(name, since)
@@ -208,14 +202,15 @@ class Lane:
         if not isinstance(error, ServiceError) or isinstance(error, OutOfMemory | DeviceFailed):
             self.failures += 1
 
-    def _next(self, least_urgent: Priority) -> _Work | None:
+    def _next(self, least_urgent: Priority) -> Work | None:
         """The most urgent waiting work, removed from the queue; None once the lane is closed."""
         with self._changed:
             while True:
                 self._changed.wait_for(lambda: self._closed or self._may_begin(least_urgent))
                 if self._closed:
                     return None
-                item = self._waiting.pop(0)
+                item = self._fairness.first(self._waiting)
+                self._waiting.remove(item)
                 if item.wanted():
                     self._running[item.priority] += 1
                     return item
@@ -226,7 +221,7 @@ class Lane:
             least_urgent = min(least_urgent, Priority.CLICK_ENCODE)
         return bool(self._waiting) and self._waiting[0].priority <= least_urgent
 
-    def _done(self, item: _Work, seconds: float | None = None) -> None:
+    def _done(self, item: Work, seconds: float | None = None) -> None:
         with self._changed:
             self._running[item.priority] -= 1
             if seconds is not None:

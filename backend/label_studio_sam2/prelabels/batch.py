@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Iterable, Mapping
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -25,6 +26,7 @@ from label_studio_sam2.labelstudio.config import labeling_config
 from label_studio_sam2.prelabels.delivery import KEPT, THERE_ALREADY, WRITTEN, Delivery
 from label_studio_sam2.prelabels.like import examples
 from label_studio_sam2.prelabels.task import Batch, Sought, prelabel
+from label_studio_sam2.request.asker import came
 from label_studio_sam2.wording import counted
 
 OPENING_SECONDS = 4.0
@@ -108,8 +110,7 @@ def predict_project(
 
 def _kept(keys: Mapping[int, str], context: Context) -> dict[int, bytes]:
     """Answers that an earlier request's job has made meanwhile, by the task's place in the request."""
-    found = {place: context.deliveries.take(key) for place, key in keys.items()}
-    return {place: entry for place, entry in found.items() if entry is not None}
+    return context.deliveries.take_all(keys)
 
 
 def _turn(project: int | None) -> Hashable:
@@ -128,8 +129,8 @@ def _made(
     """What a job makes of the tasks at these places, of so many bytes, within the budget; it goes on with the others.
 
     Asked for the same tasks again, it is the same job, whose masks go to whoever asked first."""
-    waiting = Waiting()
-    delivery = Delivery(batch.project, batch.model.version, context, waiting, keys)
+    asked = context.deliveries.now()
+    delivery = Delivery(batch.project, batch.model.version, context, Waiting(), keys, asked)
     tasks = [(place, request.tasks[place]) for place in keys]
 
     def work(job: Job) -> Result:
@@ -144,8 +145,8 @@ def _made(
     job = context.jobs.submit(
         kind, (kind, frozenset(keys.values())), work, title=title, turn=turn, nbytes=nbytes
     )
-    job.wait(seconds)
-    return waiting.close()
+    job.wait(max(0.0, came() + seconds - monotonic()))
+    return delivery.answer(dict(tasks))
 
 
 def _label(

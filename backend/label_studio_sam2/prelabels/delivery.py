@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
 import orjson
@@ -11,6 +11,7 @@ from label_studio_sam2.background.deliveries import Waiting
 from label_studio_sam2.context import Context
 from label_studio_sam2.labelstudio.api import project_tasks
 from label_studio_sam2.labelstudio.api.protocol import Prediction, Task
+from label_studio_sam2.request.asker import still_waiting
 
 WRITTEN = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
 
@@ -23,7 +24,7 @@ class Delivery:
     """For the tasks of one `project`, made by one model `version`.
 
     Without `waiting` nobody waits: everything is stored. With it, `keys` name by the task's place what is kept of
-    masks that are late.
+    masks that are late. `asked`: when the request came, by `Deliveries.now()`.
     """
 
     project: int | None
@@ -31,26 +32,41 @@ class Delivery:
     context: Context
     waiting: Waiting | None = None
     keys: Mapping[int, str] | None = None
+    asked: float = 0.0
 
     def deliver(self, place: int, task: Task, prediction: Prediction) -> str:
         """Returns what became of the masks. Raises LabelStudioError."""
         if self.waiting is None or self.keys is None:
-            return self._store(task, prediction)
+            return self._store(self._name(place, task), task, prediction)
         # A copy: orjson's own keeps the buffer that it was written in, often a megabyte, for as long as it is kept.
         entry = bytes(memoryview(orjson.dumps(prediction.entry, option=WRITTEN)))
         waiting, deliveries = self.waiting, self.context.deliveries
-        if deliveries.give(self._name(task), lambda: waiting.take(place, entry), lambda: self._there(task)):
+        name = self._name(place, task)
+        if not waiting.closed and deliveries.give(
+            name, lambda: waiting.take(place, entry), lambda: self._there(task), self.asked
+        ):
             return ANSWERED
         if self._possible(task):
-            return self._store(task, prediction)
+            return self._store(name, task, prediction)
+        if deliveries.elsewhere(name, self.asked):
+            return THERE_ALREADY
+        deliveries.take_back([name])
         deliveries.keep(self.keys[place], entry)
         return KEPT
+
+    def answer(self, tasks: Mapping[int, Task]) -> dict[int, bytes]:
+        """What the request takes of its tasks, by their place; from here on it waits for nothing more."""
+        entries = self.waiting.close() if self.waiting is not None else {}
+        names = [self._name(place, tasks[place]) for place in entries]
+        deliveries = self.context.deliveries
+        (deliveries.answered if still_waiting()() else deliveries.take_back)(names)
+        return entries
 
     def delivered(self, task: Task) -> bool:
         """Whether somebody else has stored the task's masks; possible once the request no longer waits."""
         return self.waiting is not None and self.waiting.closed and self._there(task)
 
-    def _store(self, task: Task, prediction: Prediction) -> str:
+    def _store(self, name: Hashable, task: Task, prediction: Prediction) -> str:
         client, number = self.context.label_studio, task.number
         assert number is not None
 
@@ -59,7 +75,7 @@ class Delivery:
                 number, prediction.result, model_version=prediction.model_version, score=prediction.score
             )
 
-        stored = self.context.deliveries.store(self._name(task), lambda: self._there(task), store)
+        stored = self.context.deliveries.store(name, lambda: self._there(task), store)
         return STORED if stored else THERE_ALREADY
 
     def _possible(self, task: Task) -> bool:
@@ -73,5 +89,7 @@ class Delivery:
             return False
         return project_tasks.predicted(self.context.label_studio, self.project, task.number, self.version)
 
-    def _name(self, task: Task) -> tuple[object, ...]:
-        return self.project, task.id
+    def _name(self, place: int, task: Task) -> tuple[object, ...]:
+        """Without a Label Studio by all that it is asked with: whoever asks may number tasks as they like."""
+        asked = None if self._possible(task) or self.keys is None else self.keys[place]
+        return self.project, task.id, self.version, asked

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from label_studio_sam2 import __version__
+from label_studio_sam2.background.shared.heirs import Heirs
 from label_studio_sam2.context import Context
 from label_studio_sam2.errors import DeviceFailed, InternalError, OutOfMemory, ServiceError
 from label_studio_sam2.server import answers, status
@@ -21,6 +22,7 @@ from label_studio_sam2.server.guard import Guard
 from label_studio_sam2.server.metrics import Metrics
 from label_studio_sam2.server.middleware import Requests
 from label_studio_sam2.server.openapi.document import document
+from label_studio_sam2.server.project_jobs import ProjectJob, begin
 from label_studio_sam2.server.routes import add_routes
 from label_studio_sam2.settings import Settings
 
@@ -37,6 +39,7 @@ class Application(FastAPI):
 def create_app(settings: Settings, context: Context | None = None) -> FastAPI:
     """The application; its lifespan opens the model, Redis and the media cache, and closes them."""
     context = context or Context(settings)
+    Heirs(context.job_records, context.shared, lambda again: begin(ProjectJob.model_validate(again), context))
     metrics = Metrics(lambda: status.gauges(context))
 
     @asynccontextmanager

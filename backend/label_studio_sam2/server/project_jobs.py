@@ -9,8 +9,10 @@ from pydantic import BaseModel, Field
 
 from label_studio_sam2.background.job import Job
 from label_studio_sam2.context import Context
+from label_studio_sam2.labelstudio.api.protocol import WebhookEvent
 from label_studio_sam2.learning import webhooks
 from label_studio_sam2.prelabels import batch, follow, warming
+from label_studio_sam2.request.whose import Whose, working_for
 
 
 class ProjectJob(BaseModel):
@@ -42,5 +44,20 @@ START: Mapping[str, Callable[[ProjectJob, Context], Job]] = {
 
 
 def start(asked: ProjectJob, context: Context) -> dict[str, Any]:
-    """The job as GET /jobs shows it; the one that runs already where the same was started before."""
-    return START[asked.kind](asked, context).snapshot()
+    """The job as GET /jobs shows it; the one that runs already where the same was started before, at any replica."""
+    if (running := context.job_records.running(asked.kind, asked.project)) is not None:
+        return running
+    return context.job_records.remember(begin(asked, context).id, asked.model_dump(exclude_defaults=True))
+
+
+def begin(asked: ProjectJob, context: Context) -> Job:
+    with working_for(Whose(asked.project)):
+        return START[asked.kind](asked, context)
+
+
+def event(read: WebhookEvent, context: Context) -> dict[str, Any]:
+    """The answer to an event of Label Studio's. The job that it starts is begun again as if it had been asked for."""
+    answer = webhooks.webhook(read, context)
+    if "job" in answer:
+        context.job_records.remember(answer["job"], {"kind": "fit", "project": read.project_id})
+    return answer

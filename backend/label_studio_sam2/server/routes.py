@@ -31,6 +31,7 @@ THREADS = (4, 4, 64, 64, 4)
 thread behind others: Label Studio gives a handshake 3 s, and a track sits in its thread for PREDICT_BUDGET."""
 
 JOB_THREADS = 8
+STATUS_THREADS = 4
 
 MAX_BODY, MAX_BODIES = 256 << 20, 1 << 30
 """Bodies carry every earlier mask of a task, but not more than this, each and at once."""
@@ -66,8 +67,8 @@ def add_routes(app: FastAPI, context: Context, metrics: Metrics) -> None:
 
 
 def _add_probes(app: FastAPI, context: Context, metrics: Metrics) -> None:
-    """Routes that answer from the event loop, whatever the device is doing; only after a failure /ready tries it."""
-    tries = CapacityLimiter(1)
+    """Routes that answer whatever the device is doing; only after a failure /ready tries it."""
+    tries, statuses = CapacityLimiter(1), CapacityLimiter(STATUS_THREADS)
 
     @app.get("/health")
     async def health() -> Response:
@@ -77,7 +78,8 @@ def _add_probes(app: FastAPI, context: Context, metrics: Metrics) -> None:
     async def index(request: Request) -> Response:
         if "text/html" in request.headers.get("accept", ""):
             return FileResponse(PAGE / "index.html", headers=PAGE_HEADERS)
-        return to_json(status.status(context), headers={"Vary": "Accept"})
+        found = await to_thread.run_sync(status.status, context, limiter=statuses)
+        return to_json(found, headers={"Vary": "Accept"})
 
     @app.post("/checks")
     async def checks() -> Response:
@@ -138,12 +140,12 @@ def _add_wire(app: FastAPI, context: Context) -> None:
         read = await event(request)
         if read.action == webhooks.START and not request.state.known:
             raise Unauthorized(WANTED)
-        return to_json(await in_thread(request, lambda: webhooks.webhook(read, context), reads), 202)
+        return to_json(await in_thread(request, lambda: project_jobs.event(read, context), reads), 202)
 
     @app.post("/train")
     async def train(request: Request) -> Response:
         read = await event(request, action=webhooks.START)
-        return to_json(await in_thread(request, lambda: webhooks.webhook(read, context), reads), 201)
+        return to_json(await in_thread(request, lambda: project_jobs.event(read, context), reads), 201)
 
 
 def _add_jobs(app: FastAPI, context: Context) -> None:
@@ -151,7 +153,7 @@ def _add_jobs(app: FastAPI, context: Context) -> None:
 
     @app.get("/jobs")
     async def jobs() -> Response:
-        return to_json({"jobs": context.jobs.list()})
+        return to_json({"jobs": await to_thread.run_sync(context.job_records.all, limiter=threads)})
 
     @app.post("/jobs")
     async def start_job(request: Request) -> Response:
@@ -167,11 +169,12 @@ def _add_jobs(app: FastAPI, context: Context) -> None:
 
     @app.get("/jobs/{job_id}")
     async def job(job_id: str) -> Response:
-        return to_json(context.jobs.get(job_id))
+        return to_json(await to_thread.run_sync(context.job_records.get, job_id, limiter=threads))
 
     @app.delete("/jobs/{job_id}")
     async def cancel(job_id: str) -> Response:
-        return to_json(context.jobs.cancel(job_id), 202)
+        found = await to_thread.run_sync(context.job_records.cancel, job_id, limiter=threads)
+        return to_json(found, 202)
 
 
 def _add_page(app: FastAPI) -> None:

@@ -29,7 +29,7 @@ def health(context: Context) -> dict[str, Any]:
 def setup(request: SetupRequest, context: Context) -> dict[str, Any]:
     """Remembers what is wrong with the label config; never waits for the model (Label Studio gives 3 seconds)."""
     if request.hostname:
-        context.media.recognise(request.hostname)
+        context.hosts.recognise(request.hostname)
     errors = [
         problem for problem in labeling_config.lint(request.label_config) if problem.severity == "error"
     ]
@@ -49,7 +49,7 @@ def versions(context: Context) -> dict[str, Any]:
 
 
 def status(context: Context) -> dict[str, Any]:
-    """Health, and all that the status page shows; waits for nothing. It begins the checks where they are old."""
+    """Health, and all that the status page shows; it waits for Redis only. It begins the checks where they are old."""
     live: dict[str, Any] = {"ready": False, "reason": None, "device": None, "cache": {}, "queue": {}}
     try:
         segmenter = context.segmenter()
@@ -68,7 +68,7 @@ def status(context: Context) -> dict[str, Any]:
         "detector": {"name": context.settings.detector_name, "state": context.words.state},
         "label_studio": context.settings.shown_label_studio,
         **live,
-        "jobs": context.jobs.list(),
+        "jobs": context.job_records.all(),
         "problems": context.problems.all(),
         "checks": context.checks.latest(),
     }

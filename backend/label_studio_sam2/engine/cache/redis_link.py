@@ -23,7 +23,7 @@ ANSWER_SECONDS = 2.0
 SLOW_SECONDS = 1.0
 """An answer that takes longer is the last one waited for, until Redis answers a ping faster."""
 
-KEPT_IN_MEMORY = "Embeddings are kept in memory only until it is back."
+KEPT_IN_MEMORY = "Until it is back embeddings are kept in memory only, and each replica is for itself."
 
 READ_BYTES = 1 << 20
 """Read from the socket at once, so that an embedding of 8 MiB doesn't arrive in 256 small pieces."""
@@ -41,8 +41,18 @@ class RedisLink:
     without asking; somebody has to call `revive` now and then.
     """
 
-    def __init__(self, url: str, authorities: str = "") -> None:
-        """`authorities`: certificates that are trusted besides the system's, as PEM."""
+    def __init__(
+        self,
+        url: str,
+        authorities: str = "",
+        *,
+        level: int = logging.WARNING,
+        slow_seconds: float = SLOW_SECONDS,
+    ) -> None:
+        """`authorities`: certificates that are trusted besides the system's, as PEM. `level`: at which an outage is
+        logged. `slow_seconds`: an answer that takes longer is the last one waited for."""
+        self._level = level
+        self._slow_seconds = slow_seconds
         self._troubles: dict[str, str] = {}
         self._lock = Lock()
         self._out = Event()
@@ -79,8 +89,10 @@ class RedisLink:
             )
             return None
         self._end(verb, f"{self._address} agrees to {verb} again.")
-        if monotonic() - began > SLOW_SECONDS:
-            self._lose(f"{self._address} takes more than {SLOW_SECONDS:g} s to {verb}. {KEPT_IN_MEMORY}")
+        if monotonic() - began > self._slow_seconds:
+            self._lose(
+                f"{self._address} takes more than {self._slow_seconds:g} s to {verb}. {KEPT_IN_MEMORY}"
+            )
         return result
 
     def revive(self) -> None:
@@ -92,7 +104,7 @@ class RedisLink:
             pong = self._client.ping()
         except Exception:  # noqa: BLE001  as above
             return
-        if pong is not True or monotonic() - began > SLOW_SECONDS:
+        if pong is not True or monotonic() - began > self._slow_seconds:
             return
         self._out.clear()
         self._end("answer", f"{self._address} answers again.")
@@ -113,13 +125,13 @@ class RedisLink:
             known = verb in self._troubles
             self._troubles[verb] = message
         if not known:
-            log.warning(message)
+            log.log(self._level, message)
 
     def _end(self, verb: str, message: str) -> None:
         with self._lock:
             known = self._troubles.pop(verb, None)
         if known:
-            log.info(message)
+            log.log(min(self._level, logging.INFO), message)
 
 
 def _connect(url: str, authorities: str) -> tuple[redis.Redis | None, str]:
