@@ -44,8 +44,12 @@ START: Mapping[str, Callable[[ProjectJob, Context], Job]] = {
 
 
 def start(asked: ProjectJob, context: Context) -> dict[str, Any]:
-    """The job as GET /jobs shows it; the one that runs already where the same was started before, at any replica."""
-    if (running := context.job_records.running(asked.kind, asked.project)) is not None:
+    """The job as GET /jobs shows it; the one that runs already where the same was started before, at any replica. Tasks
+    that are named may be others each time."""
+    if (
+        asked.tasks is None
+        and (running := context.job_records.running(asked.kind, asked.project)) is not None
+    ):
         return running
     return context.job_records.remember(begin(asked, context).id, asked.model_dump(exclude_defaults=True))
 
