@@ -88,6 +88,11 @@ class Judging:
         """Of how many examples a side is measured on: the same for every model."""
         return {}
 
+    @cached_property
+    def _of_base(self) -> dict[Part, IoUs]:
+        """What the base does on drawn scenes."""
+        return {}
+
     def _changed(self, side: Side, model: Model) -> float:
         """How far (1 - IoU) a model answers elsewhere otherwise than the base; 0 where nothing is there."""
         examples = self.elsewhere[side]
@@ -101,7 +106,15 @@ class Judging:
 
     def _forgotten(self, scenes: Part, model: Model) -> float:
         examples = forgetting.examples(scenes, self._base.image_size, self.scenes)
-        return max(forgetting.lost(self._base, part, examples, self._iou) for part in _parts(model))
+
+        def measured(part: Model, examples: Sequence[Example]) -> IoUs:
+            if part is not self._base:
+                return self._iou(part, examples)
+            if scenes not in self._of_base:  # for all shares that are tried
+                self._of_base[scenes] = self._iou(part, examples)
+            return self._of_base[scenes]
+
+        return max(forgetting.lost(self._base, part, examples, measured) for part in _parts(model))
 
     def _iou(
         self,
