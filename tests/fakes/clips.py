@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -44,8 +44,9 @@ def write_clip(
     rotation: int = 0,
     container: str | None = None,
     container_options: dict[str, str] | None = None,
+    draw: Callable[[int, int, int], Pixels] = numbered,
 ) -> Path:
-    """A clip of numbered frames, at a constant rate or at the times given."""
+    """A clip of numbered or otherwise drawn frames, at a constant rate or at the times given."""
     width, height = size
     with av.open(str(path), "w", format=container, options=container_options or {}) as out:
         stream = out.add_stream(codec, rate=rate)
@@ -58,7 +59,7 @@ def write_clip(
         if milliseconds is not None:
             stream.codec_context.time_base = MILLISECOND
         for number in range(frames):
-            frame = av.VideoFrame.from_ndarray(numbered(number, width, height), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(draw(number, width, height), format="rgb24")
             frame.pts = number if milliseconds is None else milliseconds[number]
             if milliseconds is not None:
                 frame.time_base = MILLISECOND

@@ -14,9 +14,11 @@ from label_studio_sam2.server.in_process import running
 from label_studio_sam2.types import Size
 from label_studio_sam2.wording import counted
 
+from demo_model.scenes import draw_scene
 from tests.fakes import asking_video as video
 from tests.fakes.accepted import ENOUGH, answered_by, blot, random_masks
 from tests.fakes.asking import CONFIG, body, click, data_url, inside, mask_of, regions_of
+from tests.fakes.clips import write_clip
 from tests.fakes.eventually import eventually
 from tests.fakes.fit_server import CONFIG as FIT_CONFIG
 from tests.fakes.fit_server import FitServer, annotation_created, brush, noise, png, start_training
@@ -191,15 +193,40 @@ def test_only_submitted_masks_count_each_region_once_and_a_rectangle_is_none(
 
 
 @pytest.mark.slow
-def test_masks_inside_a_videos_keyframes_are_learnt_from(site: FitServer, client: httpx.Client) -> None:
+def test_masks_inside_a_videos_keyframes_are_learnt_from(
+    site: FitServer, client: httpx.Client, tmp_path: Path
+) -> None:
+    project = site.make(video.CONFIG)
+    (tracked,) = video.ask(client, video.region("a", video.keyframe(1, 0)))
+    sequence = tracked["value"]["sequence"]
+    del sequence[1:]
+    height, width = sequence[0]["rle"]["size"]
+    for seed in range(ENOUGH):
+        scene = draw_scene(seed, width=width, height=height).image
+        clip = write_clip(
+            tmp_path / f"{seed}.mp4",
+            frames=3,
+            rate=12,
+            size=(width, height),
+            draw=lambda *_: scene,  # noqa: B023
+        )
+        site.add(project, "video", clip.read_bytes(), {"result": [tracked]})
+    counts = trained(client, project)["counts"]
+    assert (counts["tasks"], counts["masks"], counts["unusable"]) == (ENOUGH, ENOUGH, 0)
+
+
+@pytest.mark.slow
+def test_tasks_that_show_one_video_are_too_few_however_many_they_are(
+    site: FitServer, client: httpx.Client
+) -> None:
     project = site.make(video.CONFIG)
     (tracked,) = video.ask(client, video.region("a", video.keyframe(1, 0)))
     del tracked["value"]["sequence"][1:]
-    clip = video.demo.SAMPLE_CLIP.read_bytes()
     for _ in range(ENOUGH):
-        site.add(project, "video", clip, {"result": [tracked]})
-    counts = trained(client, project)["counts"]
-    assert (counts["tasks"], counts["masks"], counts["unusable"]) == (ENOUGH, ENOUGH, 0)
+        site.add(project, "video", video.demo.SAMPLE_CLIP.read_bytes(), {"result": [tracked]})
+    reason = trained(client, project)["reason"]
+    assert f"on {ENOUGH} tasks that show 1 different picture are too few" in reason
+    assert "on about 11 more tasks (12 in all)" in reason
 
 
 @pytest.mark.slow

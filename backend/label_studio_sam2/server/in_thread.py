@@ -27,6 +27,7 @@ async def in_thread(request: Request, work: Callable[[], T], limiter: CapacityLi
 
     watching = asyncio.create_task(_watch(request, hung_up))
     try:
+        await asyncio.sleep(0)  # it may see at once that nobody waits
         with asker.asking(hung_up):
             return await to_thread.run_sync(looked, limiter=limiter)
     finally:
