@@ -7,7 +7,7 @@ a cell says must be so too, so that the table can't be too modest either.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -178,17 +178,19 @@ def outcome(
     if not found:
         return "empty"
     if kind == "YOLO_OBB":
-        return "right" if _is(found, {name: _turned(mask) for name, mask in shown.items()}) else "wrong"
+        return "right" if _is(found, shown, _boxed) else "wrong"
     if _is(found, shown):
         return "right"
     return "holes filled" if _is(found, {name: _filled(mask) for name, mask in shown.items()}) else "wrong"
 
 
-def _is(found: Objects, shown: Mapping[str, Bitmap]) -> bool:
+def _same(found: Bitmap, shown: Bitmap) -> bool:
+    return iou(found, shown) >= SAME
+
+
+def _is(found: Objects, shown: Mapping[str, Bitmap], alike: Callable[[Bitmap, Bitmap], bool] = _same) -> bool:
     once = all(len(masks) == 1 for masks in found.values())
-    return (
-        once and set(found) == set(shown) and all(iou(found[name][0], shown[name]) >= SAME for name in shown)
-    )
+    return once and set(found) == set(shown) and all(alike(found[name][0], shown[name]) for name in shown)
 
 
 def _filled(mask: Bitmap) -> Bitmap:
@@ -198,10 +200,12 @@ def _filled(mask: Bitmap) -> Bitmap:
     return canvas > 0
 
 
-def _turned(mask: Bitmap) -> Bitmap:
-    points = np.argwhere(mask)[:, ::-1].astype(np.float32) + 0.5
+def _boxed(found: Bitmap, shown: Bitmap) -> bool:
+    """Whether a turned box holds the object and is as small as can be: what is about round has several such."""
+    points = np.argwhere(shown)[:, ::-1].astype(np.float32) + 0.5
     corners = cv2.boxPoints(cv2.minAreaRect(points)).astype(np.float64)
-    return readers.filled(corners, SIZE)
+    smallest = readers.filled(corners, SIZE)
+    return bool((found & shown).sum() >= SAME * shown.sum() and SAME * found.sum() <= smallest.sum())
 
 
 def _as_shown(mask: Bitmap, template: str) -> Bitmap:
