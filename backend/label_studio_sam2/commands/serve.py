@@ -12,6 +12,7 @@ import uvicorn
 from label_studio_sam2.context import Context
 from label_studio_sam2.errors import NotReady, WrongModel
 from label_studio_sam2.server import connections, logs
+from label_studio_sam2.server.allocator import keep_freed_memory
 from label_studio_sam2.server.app import create_app
 from label_studio_sam2.settings import Settings
 
@@ -29,6 +30,7 @@ def run(settings: Settings) -> None:
     """
     _check_address(settings.host, settings.port)
     logs.configure(settings.log_level)
+    keep_freed_memory()
     wrong: list[WrongModel] = []
 
     def hopeless(error: WrongModel) -> None:
