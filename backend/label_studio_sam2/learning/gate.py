@@ -155,8 +155,9 @@ def judge(measured: Measured, limits: Limits, use: str) -> Verdict:
     gain = measured.gain
     reason = next(filter(None, (objection(measured, limits) for objection in OBJECTIONS)), None)
     if reason is None:
+        agreement = measured.agreement
         elsewhere = (
-            "" if measured.agreement is None else f", elsewhere {measured.agreement:.3f} stays as it was"
+            "" if agreement is None else f"; elsewhere its answers agree with the base's to {agreement:.3f}"
         )
         said = f"Used: held-out IoU rises by {gain.gain:.3f} (±{gain.noise:.3f}){elsewhere}."
         return Verdict(True, said, measured.figures())

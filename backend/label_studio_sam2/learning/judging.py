@@ -102,9 +102,12 @@ class Judging:
         examples = self.elsewhere[side]
         if not examples:
             return 0.0
+        return max(self._changed_by(part, side, examples) for part in _parts(model))
+
+    def _changed_by(self, part: Model, side: Side, examples: Sequence[Example]) -> float:
         known = self._counts.get(side)
         go_on = self._until(ELSEWHERE_SHARE) if known is None else self.go_on
-        same = agreement(self.segmenter, (self._base, model), examples[:known], ASKED_WITH, go_on)
+        same = agreement(self.segmenter, (self._base, part), examples[:known], ASKED_WITH, go_on)
         self._counts[side] = len(same)
         return 1 - float(same.mean())
 
